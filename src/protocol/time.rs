@@ -1,0 +1,59 @@
+//! Timestamps and the seam through which everything else asks for the time.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The far end of time: later than every instant the protocol can name.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This instant plus `seconds`; saturates at [`Timestamp::MAX`].
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// Parses an RFC 3339 timestamp; fractions of a millisecond are cut off.
+    ///
+    /// Returns `None` when the text is no RFC 3339 timestamp or names an instant before 1970.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let parsed = DateTime::parse_from_rfc3339(text).ok()?;
+        u64::try_from(parsed.timestamp_millis()).ok().map(Self)
+    }
+
+    /// RFC 3339 in UTC with milliseconds, such as `2026-11-23T14:48:50.000Z`.
+    ///
+    /// An instant that chrono cannot represent (after the year 262142) is shown as the last one that it can.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        i64::try_from(self.0)
+            .ok()
+            .and_then(DateTime::<Utc>::from_timestamp_millis)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+}
+
+/// Where the time comes from. Real processes use the system's clock; tests and simulations bring their own.
+pub trait Clock: Send + Sync + 'static {
+    /// The current wall time.
+    fn now(&self) -> Timestamp;
+}
