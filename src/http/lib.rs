@@ -1,1 +1,59 @@
-//! x
+//! Weir's HTTP front end: the Durable Streams protocol over axum, on top of the trait [`weir_protocol::Streams`].
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `router` | the routes and the layers around them |
+//! | `serve` | HTTP/1.1 and HTTP/2 on one port, and the graceful end |
+//! | `guarded_io` | deadlines that hyper does not have: the first bytes, and a stalled reader |
+//! | `shutdown` | the signal that ends live reads and the server |
+//! | `settings` | what an operator may set |
+//! | `limits` | what nobody may set |
+//! | `app` | what every handler shares |
+//! | `create`, `append`, `delete`, `head`, `read`, `list` | one file per operation |
+//! | `live/long_poll`, `live/sse` | the live modes of `read` |
+//! | `live/hub` | reads and encodings shared by everybody who waits on one stream |
+//! | `answer` | a read's result as a response: caching, entity tag, the protocol's headers |
+//! | `request` | names, headers and query parameters, parsed strictly |
+//! | `framing` | a body as messages of its content type |
+//! | `body` | receiving a body under a limit, a deadline and a budget |
+//! | `chunks` | sending stored bytes without copying them |
+//! | `problem` | every error answer: status, stable type, headers |
+//! | `reserved` | the `__ds` control paths, which are not served |
+//! | `edge` | what every request passes: limits, CORS, security headers, metrics, the span |
+//! | `compression` | which answers may be compressed |
+//!
+//! Invariants:
+//! - A request reaches [`weir_protocol::Streams`] only when all of it was understood and its body arrived whole.
+//! - Every answer passes `edge`, so every answer has the CORS and security headers.
+//! - A live read watches before it reads, so no append falls between; it never promises more than it has read.
+//! - An event is encoded once for all who wait at the same offset; what is kept for that is bounded over all streams.
+//! - Nothing is kept per stream when nobody waits on it.
+
+mod answer;
+mod app;
+mod append;
+mod body;
+mod chunks;
+mod compression;
+mod create;
+mod delete;
+mod edge;
+mod framing;
+mod guarded_io;
+mod head;
+mod limits;
+mod list;
+mod live;
+mod problem;
+mod read;
+mod request;
+mod reserved;
+mod router;
+mod serve;
+mod settings;
+mod shutdown;
+
+pub use router::{STREAM_ROOT, router};
+pub use serve::serve;
+pub use settings::{Settings, SettingsError};
+pub use shutdown::{ShutdownSignal, Trigger};

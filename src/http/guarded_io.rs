@@ -1,0 +1,115 @@
+//! Two deadlines that hyper does not have, kept where the bytes pass.
+//!
+//! A client that connects and sends nothing, or the beginning of HTTP/2's preface, would be waited for for ever: the
+//! protocol is not known yet, so no protocol's own timeout runs. And a client that takes nothing of its answer would
+//! hold on to that for ever.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::limits::WRITE_STALL_TIMEOUT;
+
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct GuardedIo {
+    stream: TcpStream,
+    /// Until it is known which protocol the client speaks.
+    opening: Option<Opening>,
+    /// While the client takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Debug)]
+struct Opening {
+    deadline: Pin<Box<Sleep>>,
+    /// How much of HTTP/2's preface has come.
+    matched: usize,
+}
+
+impl Opening {
+    /// Whether these further bytes tell the protocol: the whole preface, or anything that is not a part of it.
+    fn is_settled_by(&mut self, bytes: &[u8]) -> bool {
+        let expected = H2_PREFACE.get(self.matched..).unwrap_or_default();
+        self.matched += bytes.len();
+        bytes.len() >= expected.len() || !expected.starts_with(bytes)
+    }
+}
+
+impl GuardedIo {
+    pub(crate) fn new(stream: TcpStream, opening_timeout: Duration) -> Self {
+        Self {
+            stream,
+            opening: Some(Opening {
+                deadline: Box::pin(sleep(opening_timeout)),
+                matched: 0,
+            }),
+            stall: None,
+        }
+    }
+
+    fn watch_write(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_TIMEOUT)));
+        stall.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for GuardedIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let Some(opening) = &mut self.opening else {
+            return read;
+        };
+        if read.is_pending() {
+            return opening
+                .deadline
+                .as_mut()
+                .poll(cx)
+                .map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        if opening.is_settled_by(&buf.filled()[before..]) {
+            self.opening = None;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for GuardedIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch_write(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch_write(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,60 @@
+//! Limits that no setting changes.
+
+use std::time::Duration;
+
+/// The longest request target (path and query), in bytes: a name of the largest size with every byte
+/// percent-encoded, twice over for `prefix` and `after`, and some room.
+pub(crate) const MAX_TARGET_BYTES: usize = 8 * 1024;
+
+/// The most that one request's head may take on HTTP/1.1, in bytes; also the size of hyper's read buffer.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// The most header fields that one HTTP/1.1 request may have.
+pub(crate) const MAX_HEADER_FIELDS: usize = 100;
+
+/// The most that the header list of an HTTP/2 request may take, in bytes.
+pub(crate) const MAX_H2_HEADER_LIST_BYTES: u32 = 32 * 1024;
+
+/// The most HTTP/2 streams that one connection may have open.
+pub(crate) const MAX_H2_STREAMS: u32 = 1024;
+
+/// HTTP/2 receive windows, in bytes: of one stream and of the whole connection.
+pub(crate) const H2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+pub(crate) const H2_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// How often an HTTP/2 connection is pinged, and how long it may take to answer.
+pub(crate) const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
+pub(crate) const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a client may take nothing of what is being sent to it before its connection is cut.
+pub(crate) const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The pause after `accept` failed, which is mostly for want of file descriptors.
+pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How much of a body that is already refused is still read, so that the client gets to see the answer.
+pub(crate) const LINGER_BYTES: u64 = 64 * 1024 * 1024;
+/// How long that may take.
+pub(crate) const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bodies from this size on are split into JSON messages away from the async workers, in bytes.
+pub(crate) const OFFLOAD_JSON_BYTES: usize = 256 * 1024;
+
+/// The most stored bytes in one SSE data event, and in one read that waiting clients share. A single message that is
+/// larger comes whole.
+pub(crate) const LIVE_READ_BYTES: u64 = 256 * 1024;
+
+/// How much the shared reads of all streams may keep together, in bytes.
+pub(crate) const HUB_BYTES: u64 = 64 * 1024 * 1024;
+/// How long a shared read is kept: long enough for everybody who was woken by the same append.
+pub(crate) const HUB_RETENTION: Duration = Duration::from_secs(2);
+
+/// Answers below this size are not worth compressing, in bytes.
+pub(crate) const MIN_COMPRESS_BYTES: u64 = 1024;
+
+/// The default and the largest page of the list of streams.
+pub(crate) const DEFAULT_LIST_LIMIT: usize = 100;
+pub(crate) const MAX_LIST_LIMIT: usize = 1000;
+
+/// What `Retry-After` says with 429 and 503, in seconds.
+pub(crate) const RETRY_AFTER_SECONDS: u16 = 1;

@@ -1,0 +1,162 @@
+//! Reads and encodings shared by everybody who waits on one stream.
+//!
+//! A thousand clients at the tail are woken by one append at once, all at the same offset. The first to come reads and
+//! encodes, the others take what it got. What lies behind an offset never changes within one life of a stream, so a
+//! shared read cannot be wrong; it can only end earlier than a new one would, and then its taker reads on from there.
+//!
+//! Shared reads are kept for a moment and within a bound over all streams. Nothing is kept for a stream that nobody
+//! appends to or nobody waits on.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use moka::future::Cache;
+use weir_protocol::sse::{self, Control};
+use weir_protocol::{Consistency, Incarnation, Offset, Read, ReadError, ReadFrom, ReadResult, StreamName, Streams};
+
+use crate::limits::{HUB_BYTES, HUB_RETENTION, LIVE_READ_BYTES};
+
+/// One read, and its encoding as an SSE event once somebody needs that.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) result: ReadResult,
+    event: OnceLock<Event>,
+}
+
+/// A data event with the control event that follows it, in one piece.
+#[derive(Debug)]
+struct Event {
+    bytes: Bytes,
+    data_length: usize,
+    control: Control,
+}
+
+impl Batch {
+    pub(crate) fn new(result: ReadResult) -> Self {
+        Self {
+            result,
+            event: OnceLock::new(),
+        }
+    }
+
+    /// The data event and this control event. One piece for all who say the same, as nearly all do: the cursor of a
+    /// client depends on the time alone unless the client is ahead of it.
+    pub(crate) fn event(&self, control: Control) -> (Bytes, Option<Bytes>) {
+        let event = self.event.get_or_init(|| self.encode(control));
+        if event.control == control {
+            (event.bytes.clone(), None)
+        } else {
+            (event.bytes.slice(..event.data_length), Some(control.event().into()))
+        }
+    }
+
+    fn encode(&self, control: Control) -> Event {
+        metrics::counter!("weir_http_sse_events_encoded_total").increment(1);
+        let chunks: Vec<Bytes> = self.result.runs.iter().map(|run| run.payload.clone()).collect();
+        let data = sse::data_event(&self.result.content_type, &chunks);
+        let tail = control.event();
+        let data_length = data.len();
+        let mut bytes = BytesMut::from(data);
+        bytes.put_slice(tail.as_bytes());
+        Event {
+            bytes: bytes.freeze(),
+            data_length,
+            control,
+        }
+    }
+
+    /// What keeping this takes, in bytes: the stored form, and an encoding of at most 4/3 of that.
+    fn weight(&self) -> u32 {
+        let stored: usize = self
+            .result
+            .runs
+            .iter()
+            .map(|run| run.payload.len() + run.lengths.len() * 4)
+            .sum();
+        u32::try_from(stored / 3 * 8 + 512).unwrap_or(u32::MAX)
+    }
+}
+
+/// Why there is no batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The stream has nothing beyond the offset.
+    Nothing,
+    /// Another stream has the name now.
+    Replaced,
+    /// The read failed.
+    Failed(ReadError),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    name: StreamName,
+    incarnation: Incarnation,
+    from: Offset,
+}
+
+/// The shared reads of all streams.
+pub(crate) struct Hub {
+    streams: Arc<dyn Streams>,
+    batches: Cache<Key, Arc<Batch>>,
+}
+
+impl Hub {
+    pub(crate) fn new(streams: Arc<dyn Streams>) -> Self {
+        let batches = Cache::builder()
+            .max_capacity(HUB_BYTES)
+            .weigher(|_: &Key, batch: &Arc<Batch>| batch.weight())
+            .time_to_live(HUB_RETENTION)
+            .build();
+        Self { streams, batches }
+    }
+
+    /// What follows `from` in this life of the stream: read now, or by somebody else a moment ago. Who asks while
+    /// another is reading waits for that read.
+    pub(crate) async fn after(
+        &self,
+        name: &StreamName,
+        incarnation: Incarnation,
+        from: Offset,
+    ) -> Result<Arc<Batch>, Missing> {
+        let key = Key {
+            name: name.clone(),
+            incarnation,
+            from,
+        };
+        let read = async { self.read(name, incarnation, from).await.map(Arc::new) };
+        self.batches
+            .try_get_with(key, read)
+            .await
+            .map_err(|missing| (*missing).clone())
+    }
+
+    /// As [`Hub::after`], for a client that is far behind and shares its place with nobody: nothing is kept.
+    pub(crate) async fn after_alone(
+        &self,
+        name: &StreamName,
+        incarnation: Incarnation,
+        from: Offset,
+    ) -> Result<Arc<Batch>, Missing> {
+        self.read(name, incarnation, from).await.map(Arc::new)
+    }
+
+    /// Reads from the local replica: the watch that woke the reader is on the same one, and the request's first read
+    /// has met the freshness that the client asked for.
+    async fn read(&self, name: &StreamName, incarnation: Incarnation, from: Offset) -> Result<Batch, Missing> {
+        let read = Read {
+            from: ReadFrom::At(from),
+            max_bytes: LIVE_READ_BYTES,
+            consistency: Consistency::Eventual,
+            renews: false,
+        };
+        let result = self.streams.read(name, read).await.map_err(Missing::Failed)?;
+        if result.incarnation != incarnation {
+            Err(Missing::Replaced)
+        } else if result.is_empty() {
+            Err(Missing::Nothing)
+        } else {
+            Ok(Batch::new(result))
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Long-poll (protocol section 5.7).
+
+use axum::response::Response;
+use http::StatusCode;
+use tokio::time::{Instant, timeout_at};
+use weir_protocol::{Incarnation, Offset, ReadResult, StreamName, TailEvent, TailWatch, headers};
+
+use crate::answer;
+use crate::app::App;
+use crate::live::Presence;
+use crate::live::hub::Missing;
+use crate::problem::Problem;
+use crate::read::Wish;
+
+/// Where a client waits.
+struct Place<'a> {
+    name: &'a StreamName,
+    incarnation: Incarnation,
+    position: Offset,
+}
+
+/// How waiting ended.
+enum Outcome {
+    /// There are messages.
+    Data(ReadResult),
+    /// The stream was closed at the client's place.
+    Closed,
+    /// The time is up, or the server is to end.
+    Nothing,
+    /// The stream is not what it was: look again.
+    Changed,
+}
+
+pub(crate) async fn handle(app: &App, wish: &Wish) -> Result<Response, Problem> {
+    let deadline = Instant::now() + app.settings.long_poll_timeout;
+    let mut watch = app.streams.watch(&wish.name).await?;
+    let read = wish.first_read(app.settings.max_read_bytes);
+    let first = app.streams.read(&wish.name, read).await?;
+    if !first.is_empty() {
+        return Ok(data(app, wish, first));
+    }
+    let place = Place {
+        name: &wish.name,
+        incarnation: first.incarnation,
+        position: first.next_offset,
+    };
+    if first.at_end() {
+        return Ok(nothing(app, wish, place.position, true));
+    }
+    let _presence = Presence::new("long-poll");
+    let outcome = tokio::select! {
+        outcome = timeout_at(deadline, wait(app, &place, &mut *watch)) => outcome.unwrap_or(Outcome::Nothing),
+        () = app.shutdown.fired() => Outcome::Nothing,
+    };
+    match outcome {
+        Outcome::Data(result) => Ok(data(app, wish, result)),
+        Outcome::Closed => Ok(nothing(app, wish, place.position, true)),
+        Outcome::Nothing => Ok(nothing(app, wish, place.position, false)),
+        Outcome::Changed => look_again(app, wish).await,
+    }
+}
+
+async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcome {
+    loop {
+        match watch.changed().await {
+            TailEvent::Gone => return Outcome::Changed,
+            TailEvent::Tail { next_offset, closed } if next_offset <= place.position => {
+                if closed {
+                    return Outcome::Closed;
+                }
+            }
+            TailEvent::Tail { .. } => match app.hub.after(place.name, place.incarnation, place.position).await {
+                Ok(batch) => return Outcome::Data(batch.result.clone()),
+                Err(Missing::Nothing) => {}
+                Err(Missing::Replaced | Missing::Failed(_)) => return Outcome::Changed,
+            },
+        }
+    }
+}
+
+/// The stream was deleted, replaced, or is served elsewhere now. A plain read says which, and answers for it.
+async fn look_again(app: &App, wish: &Wish) -> Result<Response, Problem> {
+    let mut read = wish.first_read(app.settings.max_read_bytes);
+    read.renews = false;
+    let result = app.streams.read(&wish.name, read).await?;
+    if result.is_empty() {
+        Ok(nothing(app, wish, result.next_offset, result.at_end()))
+    } else {
+        Ok(data(app, wish, result))
+    }
+}
+
+/// 200 with the messages.
+fn data(app: &App, wish: &Wish, result: ReadResult) -> Response {
+    let mut response = answer::data(result, wish.range());
+    answer::set(response.headers_mut(), headers::STREAM_CURSOR, &app.cursor(wish.cursor));
+    response
+}
+
+/// 204: there is nothing, for now or for ever. Nobody polls on after the end, so that needs no cursor.
+fn nothing(app: &App, wish: &Wish, position: Offset, closed: bool) -> Response {
+    let mut response = answer::empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    answer::no_store(headers);
+    answer::position(headers, position, true, closed);
+    if !closed {
+        answer::set(headers, headers::STREAM_CURSOR, &app.cursor(wish.cursor));
+    }
+    response
+}

@@ -1,0 +1,201 @@
+//! Server-Sent Events (protocol section 5.8).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue};
+use tokio::time::{Instant, sleep_until};
+use weir_protocol::sse::Control;
+use weir_protocol::{Incarnation, Offset, ReadFrom, StreamName, TailEvent, TailWatch, cursor, headers};
+
+use crate::app::Shared;
+use crate::limits::LIVE_READ_BYTES;
+use crate::live::Presence;
+use crate::live::hub::{Batch, Missing};
+use crate::problem::Problem;
+use crate::read::Wish;
+
+/// A comment, which clients skip.
+const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+pub(crate) async fn handle(app: Shared, wish: Wish) -> Result<Response, Problem> {
+    let watch = app.streams.watch(&wish.name).await?;
+    let max_bytes = LIVE_READ_BYTES.min(app.settings.max_read_bytes);
+    let first = app.streams.read(&wish.name, wish.first_read(max_bytes)).await?;
+    let is_text = first.content_type.is_sse_text();
+    let subscriber = Subscriber::new(app, wish, watch, Batch::new(first));
+    let mut response = Response::new(Body::from_stream(subscriber.into_events()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies that buffer would hold events back.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    if !is_text {
+        headers.insert(
+            HeaderName::from_static(headers::STREAM_SSE_DATA_ENCODING),
+            HeaderValue::from_static("base64"),
+        );
+    }
+    Ok(response)
+}
+
+/// What a subscriber does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Read on: there is more.
+    Read,
+    /// Wait: it has everything.
+    Wait,
+    /// End the answer.
+    End,
+}
+
+/// One client's SSE answer. It is pulled by the connection, so a slow client holds at most one event.
+struct Subscriber {
+    app: Shared,
+    name: StreamName,
+    incarnation: Incarnation,
+    watch: Box<dyn TailWatch>,
+    /// Where the client reads on.
+    position: Offset,
+    /// The tail as the watch told it last, and whether the stream is closed there.
+    tail: (Offset, bool),
+    /// Whether the client has been at the tail. Until then it shares its place with nobody.
+    is_live: bool,
+    /// Never less than this: cursors do not go backwards within an answer, nor behind the client's own.
+    least_cursor: u64,
+    next: Next,
+    outbox: VecDeque<Bytes>,
+    /// When the answer ends.
+    deadline: Instant,
+    _presence: Presence,
+}
+
+impl Subscriber {
+    /// A subscriber that has `first` to send. The first control event tells the client where it is even when there
+    /// are no messages.
+    fn new(app: Shared, wish: Wish, watch: Box<dyn TailWatch>, first: Batch) -> Self {
+        let mut subscriber = Self {
+            name: wish.name,
+            incarnation: first.result.incarnation,
+            watch,
+            position: first.result.start,
+            tail: (Offset::ZERO, false),
+            is_live: wish.from == ReadFrom::Now,
+            least_cursor: app.cursor(wish.cursor),
+            next: Next::Read,
+            outbox: VecDeque::with_capacity(2),
+            deadline: Instant::now() + app.settings.sse_max_duration,
+            app,
+            _presence: Presence::new("sse"),
+        };
+        subscriber.deliver(&first);
+        subscriber
+    }
+
+    fn into_events(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        stream::unfold(self, |mut subscriber| async move {
+            let bytes = subscriber.pull().await?;
+            Some((Ok(bytes), subscriber))
+        })
+    }
+
+    /// The next bytes to send, or the end. Data and its control event leave together or not at all.
+    async fn pull(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.outbox.pop_front() {
+                return Some(bytes);
+            }
+            match self.next {
+                Next::End => return None,
+                _ if Instant::now() >= self.deadline || self.app.shutdown.has_fired() => return None,
+                Next::Read => self.read_on().await,
+                Next::Wait => self.wait().await,
+            }
+        }
+    }
+
+    async fn read_on(&mut self) {
+        let hub = &self.app.hub;
+        let batch = if self.is_live {
+            hub.after(&self.name, self.incarnation, self.position).await
+        } else {
+            hub.after_alone(&self.name, self.incarnation, self.position).await
+        };
+        match batch {
+            Ok(batch) => self.deliver(&batch),
+            Err(Missing::Nothing) => self.next = Next::Wait,
+            // Headers are out, so the only answer left is the end; connecting again tells the client what happened.
+            Err(Missing::Replaced | Missing::Failed(_)) => self.next = Next::End,
+        }
+    }
+
+    /// Sends a batch. It may have been read a moment ago by somebody else; what the watch has told since then counts.
+    fn deliver(&mut self, batch: &Batch) {
+        let result = &batch.result;
+        self.position = result.next_offset;
+        let at_tail = result.at_tail && self.tail.0 <= self.position;
+        let at_end = at_tail && (result.closed || self.tail == (self.position, true));
+        let control = self.control(at_tail, at_end);
+        if result.is_empty() {
+            self.outbox.push_back(control.event().into());
+        } else {
+            let (event, own_control) = batch.event(control);
+            self.outbox.push_back(event);
+            self.outbox.extend(own_control);
+        }
+        self.is_live |= at_tail;
+        self.next = match (at_tail, at_end) {
+            (_, true) => Next::End,
+            (true, false) => Next::Wait,
+            (false, false) => Next::Read,
+        };
+    }
+
+    fn control(&mut self, at_tail: bool, at_end: bool) -> Control {
+        self.least_cursor = self.least_cursor.max(cursor::interval(self.app.clock.now()));
+        Control {
+            stream_next_offset: self.position,
+            stream_cursor: (!at_end).then_some(self.least_cursor),
+            up_to_date: at_tail,
+            stream_closed: at_end,
+        }
+    }
+
+    async fn wait(&mut self) {
+        let keep_alive = Instant::now() + self.app.settings.sse_keep_alive;
+        tokio::select! {
+            event = self.watch.changed() => self.learn(event),
+            () = sleep_until(keep_alive.min(self.deadline)) => {
+                if keep_alive < self.deadline {
+                    self.outbox.push_back(KEEP_ALIVE);
+                }
+            }
+            () = self.app.shutdown.fired() => self.next = Next::End,
+        }
+    }
+
+    fn learn(&mut self, event: TailEvent) {
+        match event {
+            TailEvent::Gone => self.next = Next::End,
+            TailEvent::Tail { next_offset, closed } => {
+                self.tail = (next_offset, closed);
+                if next_offset > self.position {
+                    self.next = Next::Read;
+                } else if closed && next_offset == self.position {
+                    let control = self.control(true, true);
+                    self.outbox.push_back(control.event().into());
+                    self.next = Next::End;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The routes and the layers around them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware;
+use axum::routing::{any, get};
+use weir_protocol::name::NameError;
+use weir_protocol::{Clock, Streams};
+
+use crate::app::{App, Shared};
+use crate::problem::{Code, Problem};
+use crate::settings::Settings;
+use crate::shutdown::ShutdownSignal;
+use crate::{append, compression, create, delete, edge, head, list, read, reserved};
+
+/// The path under which all streams are.
+pub const STREAM_ROOT: &str = "/v1/stream";
+
+/// The whole protocol over `streams`, as a router to be given to [`crate::serve`].
+///
+/// `settings` are taken as they are: check them with [`Settings::validate`] first.
+pub fn router(
+    streams: Arc<dyn Streams>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    shutdown: ShutdownSignal,
+) -> Router {
+    edge::describe_metrics();
+    let app = App::new(streams, clock, settings, shutdown);
+    let stream = get(read::handle)
+        .head(head::handle)
+        .put(create::handle)
+        .post(append::handle)
+        .delete(delete::handle)
+        .fallback(|| async { Problem::method_not_allowed(edge::STREAM_METHODS) });
+    let list = get(list::handle).fallback(|| async { Problem::method_not_allowed("GET, HEAD, OPTIONS") });
+    Router::new()
+        .route("/v1/stream", any(no_name))
+        .route("/v1/stream/", any(no_name))
+        .route("/v1/stream/__ds", any(reserved::handle))
+        .route("/v1/stream/__ds/", any(reserved::handle))
+        .route("/v1/stream/__ds/{*rest}", any(reserved::handle))
+        .route("/v1/stream/{*name}", stream)
+        .route("/v1/streams", list)
+        .fallback(unknown_path)
+        .layer(compression::layer())
+        .layer(middleware::from_fn_with_state(Shared::clone(&app), edge::pass))
+        .with_state(app)
+}
+
+async fn no_name() -> Problem {
+    NameError::Empty.into()
+}
+
+async fn unknown_path(request: Request) -> Problem {
+    let path = request.uri().path();
+    Problem::new(
+        Code::UnknownPath,
+        format!("no resource at {path}; streams are under {STREAM_ROOT}/"),
+    )
+}

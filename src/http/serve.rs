@@ -1,0 +1,99 @@
+//! HTTP/1.1 and HTTP/2 without TLS on one port, and the graceful end.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::guarded_io::GuardedIo;
+use crate::limits::{
+    ACCEPT_RETRY_PAUSE, H2_CONNECTION_WINDOW_BYTES, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAM_WINDOW_BYTES,
+    MAX_H2_HEADER_LIST_BYTES, MAX_H2_STREAMS, MAX_HEAD_BYTES, MAX_HEADER_FIELDS,
+};
+use crate::shutdown::ShutdownSignal;
+
+/// Serves `router` until `shutdown` fires; then accepts nothing more, lets what is in flight finish for at most
+/// `drain_timeout`, cuts what is left, and returns.
+///
+/// `header_timeout` bounds how long a request's head may take to arrive on HTTP/1.1, which is also how long a
+/// connection may be idle. Such a connection is closed without an answer.
+///
+/// # Errors
+/// Never for a single connection's failure; only when the listener itself cannot be used.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: ShutdownSignal,
+    drain_timeout: Duration,
+    header_timeout: Duration,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let builder = builder(header_timeout);
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_RETRY_PAUSE).await;
+                    continue;
+                }
+            },
+            // Ended tasks are taken out as they end, so that the set holds open connections only.
+            Some(_) = connections.join_next() => continue,
+            () = shutdown.fired() => break,
+        };
+        prepare(&stream);
+        let io = TokioIo::new(GuardedIo::new(stream, header_timeout));
+        let service = TowerToHyperService::new(router.clone());
+        let connection = graceful.watch(builder.serve_connection(io, service).into_owned());
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+    }
+    drop(listener);
+    let open = connections.len();
+    if timeout(drain_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!(open, left = connections.len(), "requests still in flight were cut");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+/// Answers are small and somebody waits for each of them, so none is held back to be sent with the next.
+fn prepare(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+}
+
+fn builder(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_headers(MAX_HEADER_FIELDS)
+        .max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(MAX_H2_STREAMS)
+        .max_header_list_size(MAX_H2_HEADER_LIST_BYTES)
+        .keep_alive_interval(H2_PING_INTERVAL)
+        .keep_alive_timeout(H2_PING_TIMEOUT);
+    builder
+}
