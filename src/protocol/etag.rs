@@ -29,15 +29,16 @@ pub struct ETag {
 }
 
 impl ETag {
-    /// Whether an `If-None-Match` header's value names this tag: `*`, or a list with it in, weak or strong
-    /// (RFC 9110 section 13.1.2 compares weakly).
+    /// Whether an `If-None-Match` header's value names this tag: `*` alone, or a list with it in, weak or strong
+    /// (RFC 9110 section 13.1.2 compares weakly). Splitting at commas is safe, as no tag of ours has one.
     #[must_use]
     pub fn matches(&self, if_none_match: &str) -> bool {
         let own = self.to_string();
-        if_none_match
-            .split(',')
-            .map(str::trim)
-            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own)
+        if_none_match.trim() == "*"
+            || if_none_match
+                .split(',')
+                .map(str::trim)
+                .any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == own)
     }
 }
 

@@ -22,8 +22,8 @@ pub enum LifetimeError {
     /// `Stream-TTL` is not a plain non-negative decimal integer.
     #[error("Stream-TTL must be a non-negative integer of seconds without sign, point, exponent or leading zeros")]
     Ttl,
-    /// `Stream-Expires-At` is not RFC 3339.
-    #[error("Stream-Expires-At must be an RFC 3339 timestamp")]
+    /// `Stream-Expires-At` is not RFC 3339, or not from 1970 to 9999.
+    #[error("Stream-Expires-At must be an RFC 3339 timestamp from 1970 to 9999")]
     ExpiresAt,
     /// Both headers were sent.
     #[error("Stream-TTL and Stream-Expires-At exclude each other")]

@@ -36,7 +36,7 @@ pub enum NameError {
     /// A control character, such as a NUL or a line break.
     #[error("the stream name has a control character")]
     ControlCharacter,
-    /// The percent-encoding is broken, or does not decode to UTF-8.
+    /// The percent-encoding is broken, does not decode to UTF-8, or leaves a `?` or `#` plain, which end a URL's path.
     #[error("the stream name is not percent-encoded UTF-8")]
     Encoding,
     /// The first segment is `__ds`.
@@ -66,7 +66,7 @@ impl StreamName {
                 _ => {}
             }
         }
-        if name == RESERVED_SEGMENT || name.starts_with("__ds/") {
+        if name.split('/').next() == Some(RESERVED_SEGMENT) {
             return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
@@ -79,6 +79,9 @@ impl StreamName {
     pub fn from_url_path(raw: &str) -> Result<Self, NameError> {
         if raw.len() > MAX_NAME_BYTES * 3 {
             return Err(NameError::TooLong);
+        }
+        if raw.contains(['?', '#']) {
+            return Err(NameError::Encoding);
         }
         Self::new(&percent_decode(raw)?)
     }

@@ -155,7 +155,7 @@ impl ReadResult {
     /// Whether there is no message in the answer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.runs.iter().all(|run| run.lengths.is_empty())
     }
 
     /// Whether the answer ends where nothing will ever follow.

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
+/// 9999-12-31T23:59:59.999Z.
+const LAST_RFC3339_MS: u64 = 253_402_300_799_999;
+
 impl Timestamp {
     /// The far end of time: later than every instant the protocol can name.
     pub const MAX: Self = Self(u64::MAX);
@@ -32,19 +35,24 @@ impl Timestamp {
 
     /// Parses an RFC 3339 timestamp; fractions of a millisecond are cut off.
     ///
-    /// Returns `None` when the text is no RFC 3339 timestamp or names an instant before 1970.
+    /// Returns `None` when the text is no RFC 3339 timestamp, or names an instant before 1970 or, by its time zone,
+    /// one after 9999 in UTC, which RFC 3339 could not give back.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let parsed = DateTime::parse_from_rfc3339(text).ok()?;
-        u64::try_from(parsed.timestamp_millis()).ok().map(Self)
+        // Chrono takes the Unicode minus sign for a minus; RFC 3339 is ASCII.
+        let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.is_ascii())?;
+        u64::try_from(parsed.timestamp_millis())
+            .ok()
+            .filter(|millis| *millis <= LAST_RFC3339_MS)
+            .map(Self)
     }
 
     /// RFC 3339 in UTC with milliseconds, such as `2026-11-23T14:48:50.000Z`.
     ///
-    /// An instant that chrono cannot represent (after the year 262142) is shown as the last one that it can.
+    /// RFC 3339 has years of four digits, so any instant after 9999 is shown as the last one of that year.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        i64::try_from(self.0)
+        i64::try_from(self.0.min(LAST_RFC3339_MS))
             .ok()
             .and_then(DateTime::<Utc>::from_timestamp_millis)
             .unwrap_or(DateTime::<Utc>::MAX_UTC)

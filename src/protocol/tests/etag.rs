@@ -1,0 +1,68 @@
+use proptest::prelude::*;
+use weir_protocol::{ETag, Incarnation, Offset, Timestamp};
+
+fn tags() -> impl Strategy<Value = ETag> {
+    (0..4_u64, 0..4_u64, 0..40_u64, 0..40_u64, any::<bool>()).prop_map(|(id, millis, start, end, closed)| ETag {
+        incarnation: Incarnation {
+            id,
+            created_at: Timestamp::from_millis(millis),
+        },
+        start: Offset::new(start).unwrap(),
+        end: Offset::new(end).unwrap(),
+        closed,
+    })
+}
+
+proptest! {
+    #[test]
+    fn tags_differ_when_anything_does(a in tags(), b in tags()) {
+        prop_assert_eq!(a.to_string() == b.to_string(), a == b);
+        prop_assert_eq!(a.matches(&b.to_string()), a == b);
+    }
+
+    #[test]
+    fn a_tag_is_an_opaque_tag_of_http(tag in tags()) {
+        let text = tag.to_string();
+        let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
+        prop_assert!(inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b','));
+        prop_assert_eq!(inner.ends_with(":c"), tag.closed);
+    }
+
+    #[test]
+    fn a_list_matches_by_its_members(own in tags(), others in prop::collection::vec((tags(), any::<bool>()), 0..4), at in any::<prop::sample::Index>(), named in any::<bool>()) {
+        let mut list: Vec<String> = others
+            .iter()
+            .map(|(tag, weak)| format!("{}{tag}", if *weak { "W/" } else { "" }))
+            .collect();
+        list.push("\"a,b\"".to_owned());
+        if named {
+            list.insert(at.index(list.len() + 1), own.to_string());
+        }
+        let expected = named || others.iter().any(|(tag, _)| *tag == own);
+        prop_assert_eq!(own.matches(&list.join(" , ")), expected);
+    }
+
+    #[test]
+    fn nothing_else_matches(tag in tags(), text in "[\"W/*,: 0-9a-f.c-]{0,12}") {
+        prop_assert_eq!(tag.matches(&text), text.trim() == "*" || text.contains(&tag.to_string()));
+    }
+}
+
+#[test]
+fn closing_changes_the_tag() {
+    let open = ETag {
+        incarnation: Incarnation {
+            id: 10,
+            created_at: Timestamp::from_millis(255),
+        },
+        start: Offset::ZERO,
+        end: Offset::new(12).unwrap(),
+        closed: false,
+    };
+    let closed = ETag { closed: true, ..open };
+    assert_eq!(open.to_string(), "\"a.ff:0:12\"");
+    assert_eq!(closed.to_string(), "\"a.ff:0:12:c\"");
+    assert!(!closed.matches(&open.to_string()));
+    assert!(open.matches("*") && open.matches(" * "));
+    assert!(!open.matches("\"x\", *") && !open.matches("") && !open.matches("a.ff:0:12"));
+}
