@@ -75,6 +75,20 @@ pub struct Append {
     pub producer: Option<ProducerHeaders>,
 }
 
+impl Append {
+    /// A close and nothing else.
+    #[must_use]
+    pub fn close() -> Self {
+        Self {
+            content_type: None,
+            payload: Payload::empty(),
+            close: true,
+            stream_seq: None,
+            producer: None,
+        }
+    }
+}
+
 /// The answer to an append or close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {

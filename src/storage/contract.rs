@@ -1,0 +1,165 @@
+//! The contract that every backend meets.
+
+use bytes::Bytes;
+use weir_protocol::{
+    Append, AppendError, Appended, Create, CreateError, Created, DeleteError, Fault, HeadError, ListError, ListPage,
+    ListRequest, ReadError, ReadFrom, ReadResult, StreamMetadata, StreamName, Timestamp,
+};
+
+use crate::command::{Applied, Batch, Command, Op, Outcome};
+use crate::error::StorageError;
+
+/// Persistent streams.
+///
+/// Synchronous: calls may block on the disk. Shared between threads: one batch is applied at a time, reads go on
+/// meanwhile and see the store before or after a batch, never in between.
+///
+/// Every backend keeps these promises:
+/// - offsets of a stream only grow, and what lies behind an offset never changes;
+/// - a command is applied whole or not at all, and so is a batch;
+/// - a producer's repeated append stores nothing and answers as the first;
+/// - a read is a coherent snapshot, and says truthfully whether it reached the tail;
+/// - an expired stream behaves as if it did not exist, from its deadline on;
+/// - a deleted stream with forks is kept for them, and goes with the last of them.
+///
+/// Compared with the single-node contract that this one grew from: time is an argument, never taken from a clock;
+/// a batch is one transaction; create takes a fork and a body; append, append of a batch, append with a producer and
+/// close are one operation, so that any of them combine atomically; reads take a limit; and nobody subscribes here
+/// (see the crate's documentation).
+pub trait Storage: Send + Sync + 'static {
+    /// Applies a batch in one transaction. The answers of its commands may be told only after this returned.
+    ///
+    /// # Errors
+    /// [`StorageError`]; then nothing of the batch was applied.
+    fn apply(&self, batch: Batch) -> Result<Applied, StorageError>;
+
+    /// Reads from `from` on, whole messages of at most `max_bytes` stored bytes together; at least one message where
+    /// there is one. Does not renew a TTL: that is [`Op::Touch`].
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn read(&self, name: &StreamName, from: ReadFrom, max_bytes: u64, now: Timestamp) -> Result<ReadResult, ReadError>;
+
+    /// Describes a stream.
+    ///
+    /// # Errors
+    /// [`HeadError`].
+    fn head(&self, name: &StreamName, now: Timestamp) -> Result<StreamMetadata, HeadError>;
+
+    /// One page of the streams that exist at `now`, ordered by name.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    fn list_streams(&self, request: &ListRequest, now: Timestamp) -> Result<ListPage, ListError>;
+
+    /// What the last batch that had it put into [`Batch::applied`]; `None` in a new store.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn applied(&self) -> Result<Option<Bytes>, StorageError>;
+
+    /// Makes durable whatever was applied before the call.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn checkpoint(&self) -> Result<(), StorageError>;
+
+    /// Does a bounded piece of housekeeping (reclaiming what deleted streams held, packing small rows) and says whether
+    /// more is waiting. Never changes what anybody reads.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn maintain(&self) -> Result<bool, StorageError>;
+
+    /// Whether a stream exists at `now`.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn exists(&self, name: &StreamName, now: Timestamp) -> Result<bool, Fault> {
+        match self.head(name, now) {
+            Ok(_) => Ok(true),
+            Err(HeadError::NotFound | HeadError::Gone) => Ok(false),
+            Err(HeadError::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Creates one stream or fork, durably.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    fn create_stream(&self, name: &StreamName, create: Create, at: Timestamp) -> Result<Created, CreateError> {
+        match self.apply_one(Op::Create(name.clone(), create), at) {
+            Ok(Outcome::Create(result)) => result,
+            other => Err(CreateError::Fault(unexpected(other))),
+        }
+    }
+
+    /// Appends to one stream, closes it, or both, durably.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    fn append(&self, name: &StreamName, append: Append, at: Timestamp) -> Result<Appended, AppendError> {
+        match self.apply_one(Op::Append(name.clone(), append), at) {
+            Ok(Outcome::Append(result)) => result,
+            other => Err(AppendError::Fault(unexpected(other))),
+        }
+    }
+
+    /// Closes one stream, durably; closing a closed one changes nothing.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    fn close_stream(&self, name: &StreamName, at: Timestamp) -> Result<Appended, AppendError> {
+        self.append(name, Append::close(), at)
+    }
+
+    /// Deletes one stream, durably.
+    ///
+    /// # Errors
+    /// [`DeleteError`].
+    fn delete(&self, name: &StreamName, at: Timestamp) -> Result<(), DeleteError> {
+        match self.apply_one(Op::Delete(name.clone()), at) {
+            Ok(Outcome::Delete(result)) => result,
+            other => Err(DeleteError::Fault(unexpected(other))),
+        }
+    }
+
+    /// Removes every stream whose deadline has passed at `at`, durably, and says how many.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn cleanup_expired_streams(&self, at: Timestamp) -> Result<usize, StorageError> {
+        let limit = 1000;
+        let mut removed = 0;
+        loop {
+            let Outcome::Expire(expired) = self.apply_one(Op::Expire { cutoff: at, limit }, at)? else {
+                return Ok(removed);
+            };
+            removed += expired.removed;
+            if !expired.more {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// Applies one command, durably.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn apply_one(&self, op: Op, at: Timestamp) -> Result<Outcome, StorageError> {
+        let batch = Batch {
+            commands: vec![Command { at, op }],
+            applied: None,
+            durable: true,
+        };
+        let outcome = self.apply(batch)?.outcomes.pop();
+        outcome.ok_or_else(|| StorageError::Failed("a command was not answered".to_owned()))
+    }
+}
+
+fn unexpected(answer: Result<Outcome, StorageError>) -> Fault {
+    match answer {
+        Ok(outcome) => Fault::Storage(format!("a command had another command's answer: {outcome:?}")),
+        Err(error) => error.into(),
+    }
+}

@@ -1,0 +1,127 @@
+//! One batch's changes as one write transaction.
+
+use ::redb::{Database, Durability, WriteTransaction};
+
+use super::fault;
+use super::tables::{
+    APPLIED_KEY, EXPIRY, FORKS, GARBAGE, META, NEXT_ID_KEY, PRODUCERS, ROWS, STREAMS, encode_record, row_head, row_key,
+};
+use crate::error::StorageError;
+use crate::row::Row;
+use crate::rows::Mutations;
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Durable with the next durable one.
+    Lazy,
+    /// Durable when it returns.
+    Durable,
+    /// Durable when it returns, and leaves a file that opens quickly after a crash.
+    Checkpoint,
+}
+
+pub(super) fn begin(database: &Database, end: End) -> Result<WriteTransaction, StorageError> {
+    let mut transaction = database.begin_write().map_err(fault)?;
+    let durability = match end {
+        End::Lazy => Durability::None,
+        End::Durable | End::Checkpoint => Durability::Immediate,
+    };
+    transaction.set_durability(durability).map_err(fault)?;
+    transaction.set_quick_repair(end == End::Checkpoint);
+    Ok(transaction)
+}
+
+pub(super) fn commit(database: &Database, mutations: &Mutations, end: End) -> Result<(), StorageError> {
+    let transaction = begin(database, end)?;
+    write(&transaction, mutations)?;
+    transaction.commit().map_err(fault)
+}
+
+fn write(transaction: &WriteTransaction, mutations: &Mutations) -> Result<(), StorageError> {
+    if !mutations.streams.is_empty() {
+        let mut streams = transaction.open_table(STREAMS).map_err(fault)?;
+        for (name, record) in &mutations.streams {
+            let name = name.as_str();
+            match record {
+                Some(record) => streams
+                    .insert(name, encode_record(name, record).as_slice())
+                    .map_err(fault)?,
+                None => streams.remove(name).map_err(fault)?,
+            };
+        }
+    }
+    if !mutations.rows.is_empty() {
+        write_rows(
+            transaction,
+            mutations.rows.iter().map(|(id, rows)| (*id, rows.as_slice())),
+        )?;
+    }
+    if !mutations.producers.is_empty() {
+        let mut producers = transaction.open_table(PRODUCERS).map_err(fault)?;
+        for ((id, producer), state) in &mutations.producers {
+            let value = (state.epoch, state.last_seq);
+            producers.insert((*id, &**producer), value).map_err(fault)?;
+        }
+    }
+    if !mutations.forks.is_empty() {
+        let mut forks = transaction.open_table(FORKS).map_err(fault)?;
+        for ((id, name), is_fork) in &mutations.forks {
+            let key = (*id, name.as_str());
+            if *is_fork {
+                forks.insert(key, ()).map_err(fault)?;
+            } else {
+                forks.remove(key).map_err(fault)?;
+            }
+        }
+    }
+    if !mutations.deadlines.is_empty() {
+        let mut expiry = transaction.open_table(EXPIRY).map_err(fault)?;
+        for ((at, name), is_there) in &mutations.deadlines {
+            let key = (at.as_millis(), name.as_str());
+            if *is_there {
+                expiry.insert(key, ()).map_err(fault)?;
+            } else {
+                expiry.remove(key).map_err(fault)?;
+            }
+        }
+    }
+    if !mutations.discarded.is_empty() {
+        let mut garbage = transaction.open_table(GARBAGE).map_err(fault)?;
+        for id in &mutations.discarded {
+            garbage.insert(id, ()).map_err(fault)?;
+        }
+    }
+    if mutations.next_id.is_some() || mutations.applied.is_some() {
+        let mut meta = transaction.open_table(META).map_err(fault)?;
+        if let Some(next_id) = mutations.next_id {
+            meta.insert(NEXT_ID_KEY, next_id.to_be_bytes().as_slice())
+                .map_err(fault)?;
+        }
+        if let Some(applied) = &mutations.applied {
+            meta.insert(APPLIED_KEY, applied.as_ref()).map_err(fault)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes rows of the given stream ids.
+pub(super) fn write_rows<'a>(
+    transaction: &WriteTransaction,
+    rows: impl Iterator<Item = (u64, &'a [Row])>,
+) -> Result<(), StorageError> {
+    let mut table = transaction.open_table(ROWS).map_err(fault)?;
+    for (id, rows) in rows {
+        for row in rows {
+            let key = row_key(id, row.start);
+            let head = row_head(&key, row);
+            let mut value = table
+                .insert_reserve(&key, head.len() + row.payload.len())
+                .map_err(fault)?;
+            let (head_part, payload_part) = value.as_mut().split_at_mut(head.len());
+            head_part.copy_from_slice(&head);
+            payload_part.copy_from_slice(&row.payload);
+        }
+    }
+    Ok(())
+}

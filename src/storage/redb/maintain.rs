@@ -1,0 +1,119 @@
+//! Housekeeping in small pieces: removing what deleted streams held, and packing small rows into large ones.
+
+use ::redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+
+use super::commit::{self, End};
+use super::fault;
+use super::loose::Loose;
+use super::tables::{GARBAGE, PRODUCERS, ROWS, decode_row, row_key};
+use crate::error::StorageError;
+use crate::limits::SMALL_ROW_BYTES;
+use crate::row::Packer;
+
+/// Rows or producers removed in one piece.
+const REMOVED_PER_PIECE: usize = 1000;
+
+/// Streams packed in one piece.
+const PACKED_PER_PIECE: usize = 16;
+
+/// Rows packed in one stream at a time. More than one packing leaves small rows to the next.
+const PACKED_ROWS: usize = 4096;
+
+pub(super) fn maintain(database: &Database, loose: &mut Loose) -> Result<bool, StorageError> {
+    if loose.is_empty() && !has_garbage(database)? {
+        return Ok(false);
+    }
+    let transaction = commit::begin(database, End::Lazy)?;
+    let more_garbage = collect(&transaction)?;
+    for _ in 0..PACKED_PER_PIECE {
+        let Some(id) = loose.take() else {
+            break;
+        };
+        pack(&transaction, id)?;
+    }
+    transaction.commit().map_err(fault)?;
+    Ok(more_garbage || !loose.is_empty())
+}
+
+fn has_garbage(database: &Database) -> Result<bool, StorageError> {
+    let transaction = database.begin_read().map_err(fault)?;
+    let garbage = transaction.open_table(GARBAGE).map_err(fault)?;
+    Ok(!garbage.is_empty().map_err(fault)?)
+}
+
+/// Removes a piece of what deleted streams held. Returns whether there is more.
+fn collect(transaction: &WriteTransaction) -> Result<bool, StorageError> {
+    let mut garbage = transaction.open_table(GARBAGE).map_err(fault)?;
+    let Some(id) = garbage.first().map_err(fault)?.map(|(id, _)| id.value()) else {
+        return Ok(false);
+    };
+    let mut left = REMOVED_PER_PIECE;
+    let mut rows = transaction.open_table(ROWS).map_err(fault)?;
+    let (first, last) = (row_key(id, 0), row_key(id, u64::MAX));
+    let mut keys = Vec::new();
+    for entry in rows.range::<&[u8; 16]>(&first..=&last).map_err(fault)?.take(left) {
+        keys.push(*entry.map_err(fault)?.0.value());
+    }
+    for key in &keys {
+        rows.remove(key).map_err(fault)?;
+    }
+    left -= keys.len();
+    let mut producers = transaction.open_table(PRODUCERS).map_err(fault)?;
+    let mut names = Vec::new();
+    for entry in producers.range((id, "")..).map_err(fault)?.take(left) {
+        let (key, _) = entry.map_err(fault)?;
+        let (owner, name) = key.value();
+        if owner != id {
+            break;
+        }
+        names.push(name.to_owned());
+    }
+    for name in &names {
+        producers.remove((id, name.as_str())).map_err(fault)?;
+    }
+    left -= names.len();
+    if left > 0 {
+        garbage.remove(id).map_err(fault)?;
+    }
+    Ok(!garbage.is_empty().map_err(fault)?)
+}
+
+/// Joins the small rows at the end of a stream.
+fn pack(transaction: &WriteTransaction, id: u64) -> Result<(), StorageError> {
+    let (first, last) = (row_key(id, 0), row_key(id, u64::MAX));
+    let mut old = Vec::new();
+    let mut packer = Packer::default();
+    {
+        let rows = transaction.open_table(ROWS).map_err(fault)?;
+        let mut small = Vec::new();
+        for entry in rows
+            .range::<&[u8; 16]>(&first..=&last)
+            .map_err(fault)?
+            .rev()
+            .take(PACKED_ROWS)
+        {
+            let (key, value) = entry.map_err(fault)?;
+            if value.value().len() >= SMALL_ROW_BYTES {
+                break;
+            }
+            small.push((*key.value(), value));
+        }
+        for (key, value) in small.iter().rev() {
+            let row = decode_row(key, value.value())?;
+            let payload = row.payload.take(0..row.payload.len());
+            packer.add(row.start, row.continues, &row.lengths, &payload);
+            old.push(*key);
+        }
+    }
+    let packed = packer.finish();
+    if packed.len() >= old.len() {
+        return Ok(());
+    }
+    {
+        let mut rows = transaction.open_table(ROWS).map_err(fault)?;
+        for key in &old {
+            rows.remove(key).map_err(fault)?;
+        }
+    }
+    commit::write_rows(transaction, [(id, packed.as_slice())].into_iter())
+}

@@ -1,0 +1,177 @@
+//! Backend: redb, an ACID B-tree with copy on write.
+//!
+//! Readers see the last committed transaction, durable or not, and never wait for a writer.
+
+mod commit;
+mod loose;
+mod maintain;
+mod tables;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use ::redb::{Database, ReadableTable as _};
+use bytes::Bytes;
+use weir_protocol::{
+    Fault, HeadError, ListError, ListPage, ListRequest, ReadError, ReadFrom, ReadResult, StreamMetadata, StreamName,
+    Timestamp,
+};
+
+use self::commit::End;
+use self::loose::Loose;
+use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, PRODUCERS, ROWS, STREAMS};
+use self::view::View;
+use crate::command::{Applied, Batch};
+use crate::contract::Storage;
+use crate::error::StorageError;
+use crate::machine;
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct RedbOptions {
+    /// The file. Made when it is not there.
+    pub path: PathBuf,
+    /// How much memory redb may use to keep pages, in bytes.
+    pub cache_bytes: usize,
+}
+
+/// Streams in one redb file.
+pub struct RedbStorage {
+    database: Database,
+    /// Held by whoever writes.
+    writer: Mutex<Writer>,
+}
+
+/// What only a writer needs.
+#[derive(Default)]
+struct Writer {
+    loose: Loose,
+    /// Set by the first write that failed, unless for want of space.
+    failure: Option<StorageError>,
+}
+
+impl std::fmt::Debug for RedbStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedbStorage").finish_non_exhaustive()
+    }
+}
+
+impl RedbStorage {
+    /// Opens a store, and repairs it after a crash: everything durable is there.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the file cannot be opened, is held by another process, or was written in another layout.
+    pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(options.cache_bytes);
+        let database = builder.create(&options.path).map_err(fault)?;
+        let storage = Self {
+            database,
+            writer: Mutex::default(),
+        };
+        storage.prepare()?;
+        Ok(storage)
+    }
+
+    /// Makes the tables of a new store; checks the layout of an old one.
+    fn prepare(&self) -> Result<(), StorageError> {
+        let transaction = commit::begin(&self.database, End::Checkpoint)?;
+        let known = {
+            let mut meta = transaction.open_table(META).map_err(fault)?;
+            let known: Option<Vec<u8>> = meta.get(FORMAT_KEY).map_err(fault)?.map(|value| value.value().to_vec());
+            if known.is_none() {
+                meta.insert(FORMAT_KEY, FORMAT).map_err(fault)?;
+            }
+            known
+        };
+        match known {
+            Some(format) if format == FORMAT => return transaction.abort().map_err(fault),
+            Some(other) => {
+                return Err(StorageError::Damaged(format!(
+                    "this version reads the layout {:?}, the file has {:?}",
+                    String::from_utf8_lossy(FORMAT),
+                    String::from_utf8_lossy(&other)
+                )));
+            }
+            None => {}
+        }
+        transaction.open_table(STREAMS).map_err(fault)?;
+        transaction.open_table(ROWS).map_err(fault)?;
+        transaction.open_table(PRODUCERS).map_err(fault)?;
+        transaction.open_table(FORKS).map_err(fault)?;
+        transaction.open_table(EXPIRY).map_err(fault)?;
+        transaction.open_table(GARBAGE).map_err(fault)?;
+        transaction.commit().map_err(fault)
+    }
+
+    /// Runs `write` as the only writer, unless a write failed before.
+    fn write<T>(&self, write: impl FnOnce(&mut Writer) -> Result<T, StorageError>) -> Result<T, StorageError> {
+        let poisoned = |_| StorageError::Failed("a thread panicked while it wrote".to_owned());
+        let mut writer = self.writer.lock().map_err(poisoned)?;
+        if let Some(failure) = &writer.failure {
+            return Err(StorageError::Failed(failure.to_string()));
+        }
+        let result = write(&mut writer);
+        if let Err(error) = &result {
+            writer.failure = Some(error.clone());
+        }
+        result
+    }
+}
+
+impl Storage for RedbStorage {
+    fn apply(&self, batch: Batch) -> Result<Applied, StorageError> {
+        self.write(|writer| {
+            let end = if batch.durable { End::Durable } else { End::Lazy };
+            let (applied, mutations) = machine::run(&View::begin(&self.database)?, batch)?;
+            if !mutations.is_empty() {
+                commit::commit(&self.database, &mutations, end)?;
+                writer.loose.note(&mutations);
+            }
+            Ok(applied)
+        })
+    }
+
+    fn read(&self, name: &StreamName, from: ReadFrom, max_bytes: u64, now: Timestamp) -> Result<ReadResult, ReadError> {
+        let view = View::begin(&self.database).map_err(Fault::from)?;
+        machine::read(&view, name, from, max_bytes, now)
+    }
+
+    fn head(&self, name: &StreamName, now: Timestamp) -> Result<StreamMetadata, HeadError> {
+        let view = View::begin(&self.database).map_err(Fault::from)?;
+        machine::head(&view, name, now)
+    }
+
+    fn list_streams(&self, request: &ListRequest, now: Timestamp) -> Result<ListPage, ListError> {
+        let view = View::begin(&self.database).map_err(Fault::from)?;
+        machine::list(&view, request, now)
+    }
+
+    fn applied(&self) -> Result<Option<Bytes>, StorageError> {
+        let applied = View::begin(&self.database)?.meta(APPLIED_KEY)?;
+        Ok(applied.map(Bytes::from))
+    }
+
+    fn checkpoint(&self) -> Result<(), StorageError> {
+        self.write(|_| {
+            let transaction = commit::begin(&self.database, End::Checkpoint)?;
+            transaction.commit().map_err(fault)
+        })
+    }
+
+    fn maintain(&self) -> Result<bool, StorageError> {
+        self.write(|writer| maintain::maintain(&self.database, &mut writer.loose))
+    }
+}
+
+/// redb's errors in our terms.
+fn fault(error: impl Into<::redb::Error>) -> StorageError {
+    match error.into() {
+        ::redb::Error::Io(error) => error.into(),
+        ::redb::Error::Corrupted(what) => StorageError::Damaged(what),
+        error @ ::redb::Error::PreviousIo => StorageError::Failed(error.to_string()),
+        ::redb::Error::DatabaseAlreadyOpen => StorageError::Io("the file is in use by another process".to_owned()),
+        other => StorageError::Io(other.to_string()),
+    }
+}
