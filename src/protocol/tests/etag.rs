@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use weir_protocol::{ETag, Incarnation, Offset, Timestamp};
 
 fn tags() -> impl Strategy<Value = ETag> {
-    (0..4_u64, 0..4_u64, 0..40_u64, 0..40_u64, any::<bool>()).prop_map(|(id, millis, start, end, closed)| ETag {
+    (9..11_u64, 0..2_u64, 0..2_u64, 10..12_u64, any::<bool>()).prop_map(|(id, millis, start, end, closed)| ETag {
         incarnation: Incarnation {
             id,
             created_at: Timestamp::from_millis(millis),
@@ -29,14 +29,14 @@ proptest! {
     }
 
     #[test]
-    fn a_list_matches_by_its_members(own in tags(), others in prop::collection::vec((tags(), any::<bool>()), 0..4), at in any::<prop::sample::Index>(), named in any::<bool>()) {
+    fn a_list_matches_by_its_members(own in tags(), others in prop::collection::vec((tags(), any::<bool>()), 0..4), at in any::<prop::sample::Index>(), named in any::<bool>(), weak in any::<bool>()) {
         let mut list: Vec<String> = others
             .iter()
             .map(|(tag, weak)| format!("{}{tag}", if *weak { "W/" } else { "" }))
             .collect();
         list.push("\"a,b\"".to_owned());
         if named {
-            list.insert(at.index(list.len() + 1), own.to_string());
+            list.insert(at.index(list.len() + 1), format!("{}{own}", if weak { "W/" } else { "" }));
         }
         let expected = named || others.iter().any(|(tag, _)| *tag == own);
         prop_assert_eq!(own.matches(&list.join(" , ")), expected);

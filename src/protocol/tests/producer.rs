@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_plain_and_safe(text in "[0-9]{0,20}|[0-9+ .e-]{0,4}|900719925474099[0-9]") {
+    fn numbers_are_plain_and_safe(text in "[0-9]{0,20}|\\+?[0-9]{0,2}|[0-9+ .e-]{0,4}|900719925474099[0-9]") {
         let digits = !text.is_empty() && text.chars().all(|char| char.is_ascii_digit());
         let number = text.parse::<u128>().ok().filter(|number| digits && *number < 1 << 53);
         let epoch = ProducerHeaders::parse(Some("p"), Some(&text), Some("0"));
