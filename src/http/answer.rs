@@ -17,16 +17,20 @@ const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=60, stale-
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// Room for the headers of any answer, those that `edge` and hyper add included, so that the map never grows.
+const HEADERS: usize = 16;
+
 /// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
+    response.headers_mut().reserve(HEADERS);
     *response.status_mut() = status;
     response
 }
 
 /// Sets a header whose value is made of digits, letters and punctuation only.
 pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: &impl ToString) {
-    if let Ok(value) = HeaderValue::from_str(&value.to_string()) {
+    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
@@ -66,29 +70,28 @@ pub(crate) enum Range {
     Moving,
 }
 
-/// 200 with the messages.
-pub(crate) fn data(result: ReadResult, range: Range) -> Response {
-    let mut response = Response::new(Body::empty());
+/// 200 with the messages. The stored bytes are shared, not copied.
+pub(crate) fn data(result: &ReadResult, range: Range) -> Response {
+    let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
-    describe(headers, &result, range);
+    describe(headers, result, range);
     set_content_type(headers, &result.content_type);
+    let pieces = result.runs.iter().map(|run| run.payload.clone()).collect();
     let is_json = result.content_type.is_json();
-    let pieces = result.into_chunks();
     *response.body_mut() = chunks::body(if is_json { json::array(pieces) } else { pieces });
     response
 }
 
 /// As [`data`], open to compression, and 304 when the client has this very answer.
-pub(crate) fn catch_up(result: ReadResult, range: Range, request: &HeaderMap) -> Response {
-    let compressible = compression::is_worthwhile(&result.content_type);
+pub(crate) fn catch_up(result: &ReadResult, range: Range, request: &HeaderMap) -> Response {
     let mut response = if range == Range::Fixed && is_known(request, result.etag()) {
         let mut response = empty(StatusCode::NOT_MODIFIED);
-        describe(response.headers_mut(), &result, range);
+        describe(response.headers_mut(), result, range);
         response
     } else {
         data(result, range)
     };
-    if compressible {
+    if compression::is_worthwhile(&result.content_type) {
         response
             .headers_mut()
             .insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -106,7 +109,14 @@ fn describe(headers: &mut HeaderMap, result: &ReadResult, range: Range) {
     };
     headers.insert(CACHE_CONTROL, caching);
     if range == Range::Fixed {
-        set(headers, "etag", &result.etag());
+        // The tag names the messages, whatever coding they are sent in. Only a weak one may do that (RFC 9110
+        // section 8.8.3.3).
+        let weak = if compression::is_worthwhile(&result.content_type) {
+            "W/"
+        } else {
+            ""
+        };
+        set(headers, "etag", &format_args!("{weak}{}", result.etag()));
     }
 }
 

@@ -9,6 +9,7 @@ use weir_protocol::{Clock, Streams, cursor};
 
 use crate::body::{Allowance, BodyBudget};
 use crate::live::hub::Hub;
+use crate::meters::Meters;
 use crate::settings::Settings;
 use crate::shutdown::ShutdownSignal;
 
@@ -19,6 +20,7 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) shutdown: ShutdownSignal,
     pub(crate) hub: Hub,
+    pub(crate) meters: Meters,
     body_budget: BodyBudget,
     /// `None` when the setting is no header value; [`Settings::validate`] refuses that.
     pub(crate) cors_allow_origin: Option<HeaderValue>,
@@ -41,6 +43,7 @@ impl App {
             streams,
             clock,
             shutdown,
+            meters: Meters::default(),
             body_budget: BodyBudget::new(settings.max_inflight_body_bytes),
             cors_allow_origin: HeaderValue::from_str(&settings.cors_allow_origin).ok(),
             settings,
@@ -50,11 +53,11 @@ impl App {
     }
 
     /// What one request's body may be.
-    pub(crate) fn allowance(&self) -> Allowance {
+    pub(crate) fn allowance(&self) -> Allowance<'_> {
         Allowance {
             max_bytes: self.settings.max_body_bytes,
             timeout: self.settings.request_timeout,
-            budget: self.body_budget.clone(),
+            budget: &self.body_budget,
         }
     }
 

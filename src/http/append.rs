@@ -27,7 +27,7 @@ pub(crate) async fn handle(State(app): State<Shared>, request: Request) -> Respo
 async fn append(app: &App, parts: &Parts, body: &mut Incoming) -> Result<Response, Problem> {
     let name = request::stream_name(&parts.uri)?;
     let mut append = parse(&parts.headers)?;
-    let (bytes, _reservation) = body.receive(&app.allowance()).await?;
+    let (bytes, _reservation) = body.receive(app.allowance()).await?;
     if bytes.is_empty() {
         if !append.close {
             return Err(Problem::new(
@@ -61,7 +61,7 @@ fn parse(headers: &HeaderMap) -> Result<Append, Problem> {
     Ok(Append {
         content_type: None,
         payload: Payload::empty(),
-        close: request::stream_closed(headers)?,
+        close: request::stream_closed(headers),
         stream_seq,
         producer,
     })

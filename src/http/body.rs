@@ -1,6 +1,6 @@
 //! Receiving a request's body: whole, under a limit, a deadline and a budget that all requests share.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,7 +10,6 @@ use http::header::{CONTENT_LENGTH, EXPECT};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::limits::{LINGER_BYTES, LINGER_TIMEOUT};
@@ -35,52 +34,60 @@ pub(crate) enum BodyError {
     OverBudget,
 }
 
-const UNIT_BYTES: u64 = 1024;
-
-/// The memory that the bodies of all requests may take together, handed out in units of 1 KiB.
-#[derive(Debug, Clone)]
-pub(crate) struct BodyBudget(Arc<Semaphore>);
+/// The memory that the bodies of all requests may take together. One number that requests count up and down: nobody
+/// waits for memory, so nothing has to be queued or locked.
+#[derive(Debug)]
+pub(crate) struct BodyBudget {
+    limit: u64,
+    used: AtomicU64,
+}
 
 impl BodyBudget {
     pub(crate) fn new(bytes: u64) -> Self {
-        let units = usize::try_from(bytes / UNIT_BYTES).unwrap_or(usize::MAX);
-        Self(Arc::new(Semaphore::new(units.clamp(1, Semaphore::MAX_PERMITS))))
+        Self {
+            limit: bytes,
+            used: AtomicU64::new(0),
+        }
     }
 }
 
-/// What one request holds of the budget; given back when it is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Reservation {
-    permit: Option<OwnedSemaphorePermit>,
+/// What one request holds of the budget, in bytes; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    budget: &'a BodyBudget,
+    bytes: u64,
 }
 
-impl Reservation {
-    fn grow(&mut self, budget: &BodyBudget, bytes: u64) -> Result<(), BodyError> {
-        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
-        let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(held);
-        let Ok(missing) = u32::try_from(missing) else {
+impl<'a> Reservation<'a> {
+    fn new(budget: &'a BodyBudget) -> Self {
+        Self { budget, bytes: 0 }
+    }
+
+    /// Grows to `bytes`; never shrinks.
+    fn grow(&mut self, bytes: u64) -> Result<(), BodyError> {
+        let missing = bytes.saturating_sub(self.bytes);
+        let used = self.budget.used.fetch_add(missing, Ordering::Relaxed);
+        if used.saturating_add(missing) > self.budget.limit {
+            self.budget.used.fetch_sub(missing, Ordering::Relaxed);
             return Err(BodyError::OverBudget);
-        };
-        if missing == 0 {
-            return Ok(());
         }
-        let more = Arc::clone(&budget.0)
-            .try_acquire_many_owned(missing)
-            .map_err(|_| BodyError::OverBudget)?;
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
+        self.bytes += missing;
         Ok(())
     }
 }
 
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// How much may be received, and how long that may take.
-#[derive(Debug, Clone)]
-pub(crate) struct Allowance {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance<'a> {
     pub(crate) max_bytes: u64,
     pub(crate) timeout: Duration,
-    pub(crate) budget: BodyBudget,
+    pub(crate) budget: &'a BodyBudget,
 }
 
 /// A body that has yet to be received.
@@ -105,14 +112,17 @@ impl Incoming {
     }
 
     /// Receives all of it. The bytes count against the budget until the [`Reservation`] is dropped.
-    pub(crate) async fn receive(&mut self, allowance: &Allowance) -> Result<(Bytes, Reservation), BodyError> {
+    pub(crate) async fn receive<'a>(
+        &mut self,
+        allowance: Allowance<'a>,
+    ) -> Result<(Bytes, Reservation<'a>), BodyError> {
         let limit = allowance.max_bytes;
         if self.announced.is_some_and(|announced| announced > limit) {
             return Err(BodyError::TooLarge { limit });
         }
         self.held_back = false;
         let deadline = Instant::now() + allowance.timeout;
-        let mut reservation = Reservation::default();
+        let mut reservation = Reservation::new(allowance.budget);
         let mut received = Bytes::new();
         // The second piece makes a copy necessary; most bodies come in one.
         let mut pieces: Option<BytesMut> = None;
@@ -131,7 +141,7 @@ impl Incoming {
             if total > limit {
                 return Err(BodyError::TooLarge { limit });
             }
-            reservation.grow(&allowance.budget, total)?;
+            reservation.grow(total)?;
             match &mut pieces {
                 Some(pieces) => pieces.extend_from_slice(&data),
                 None if received.is_empty() => received = data,

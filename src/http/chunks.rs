@@ -22,6 +22,33 @@ pub(crate) fn body(pieces: Vec<Bytes>) -> Body {
     Body::new(Chunks { pieces, left })
 }
 
+/// What answers have that may not have a body: answers to HEAD, 204 and 304. An empty body has a length, which axum
+/// would send, and a `Content-Length` there speaks of the body that GET would get (RFC 9110 section 8.6).
+struct NoBody;
+
+/// No body, and no word about its length.
+pub(crate) fn none() -> Body {
+    Body::new(NoBody)
+}
+
+impl http_body::Body for NoBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+
+    /// Unknown, so that nobody derives a header from it.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
 impl http_body::Body for Chunks {
     type Data = Bytes;
     type Error = Infallible;

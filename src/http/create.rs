@@ -33,7 +33,7 @@ pub(crate) async fn handle(State(app): State<Shared>, request: Request) -> Respo
 async fn create(app: &App, parts: &Parts, body: &mut Incoming) -> Result<Response, Problem> {
     let name = request::stream_name(&parts.uri)?;
     let wish = parse(&parts.headers)?;
-    let (bytes, _reservation) = body.receive(&app.allowance()).await?;
+    let (bytes, _reservation) = body.receive(app.allowance()).await?;
     let create = frame(app, &name, wish, bytes).await?;
     let created = app.streams.create(&name, create).await?;
     Ok(respond(parts, &name, &created))
@@ -56,7 +56,7 @@ fn parse(headers: &HeaderMap) -> Result<Create, Problem> {
         content_type,
         lifetime,
         payload: Payload::empty(),
-        closed: request::stream_closed(headers)?,
+        closed: request::stream_closed(headers),
         fork: parse_fork(headers)?,
     })
 }

@@ -11,11 +11,11 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::answer;
 use crate::app::{App, Shared};
 use crate::limits::MAX_TARGET_BYTES;
+use crate::meters::Operation;
 use crate::problem::{Code, Problem};
-use crate::router::STREAM_ROOT;
+use crate::{answer, chunks};
 
 /// The methods of a stream.
 pub(crate) const STREAM_METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
@@ -38,38 +38,24 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
 /// How long a browser may remember a preflight's answer: a day, in seconds.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
-/// Tells the metrics recorder what is measured.
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!("weir_http_requests_total", "requests by operation and status");
-    metrics::describe_histogram!(
-        "weir_http_request_duration_seconds",
-        metrics::Unit::Seconds,
-        "time from a request's head to its answer's head"
-    );
-    metrics::describe_gauge!("weir_http_live_subscribers", "clients that wait, by live mode");
-    metrics::describe_counter!("weir_http_sse_events_encoded_total", "SSE data events encoded");
-}
-
 /// The outermost layer.
 pub(crate) async fn pass(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let operation = operation(&request);
+    let operation = Operation::of(&request);
     let is_head = request.method() == Method::HEAD;
-    let span = tracing::debug_span!("request", method = %request.method(), operation);
+    let span = tracing::debug_span!("request", method = %request.method(), operation = operation.label());
     let mut response = match refuse(&request) {
         Some(problem) => problem.into_response(),
         None if request.method() == Method::OPTIONS => preflight(),
         None => next.run(request).instrument(span.clone()).await,
     };
-    if is_head {
-        *response.body_mut() = axum::body::Body::empty();
+    if is_head || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        *response.body_mut() = chunks::none();
     }
     guard(&app, &mut response);
     let (status, elapsed) = (response.status(), started.elapsed());
     span.in_scope(|| tracing::debug!(status = status.as_u16(), ?elapsed, "answered"));
-    metrics::counter!("weir_http_requests_total", "operation" => operation, "status" => status.as_str().to_owned())
-        .increment(1);
-    metrics::histogram!("weir_http_request_duration_seconds", "operation" => operation).record(elapsed);
+    app.meters.answered(operation, status, elapsed);
     response
 }
 
@@ -112,32 +98,4 @@ fn guard(app: &App, response: &mut Response) {
         HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("cross-origin"),
     );
-}
-
-/// The operation's name in metrics. Never taken from what the client sent, so there are only so many.
-fn operation(request: &Request) -> &'static str {
-    let is_stream = request
-        .uri()
-        .path()
-        .strip_prefix(STREAM_ROOT)
-        .is_some_and(|rest| rest.starts_with('/'));
-    match (request.method(), is_stream) {
-        (&Method::OPTIONS, _) => "preflight",
-        (&Method::GET, true) => read_mode(request.uri().query().unwrap_or_default()),
-        (&Method::HEAD, true) => "head",
-        (&Method::PUT, true) => "create",
-        (&Method::POST, true) => "append",
-        (&Method::DELETE, true) => "delete",
-        (&Method::GET, false) if request.uri().path() == "/v1/streams" => "list",
-        _ => "other",
-    }
-}
-
-fn read_mode(query: &str) -> &'static str {
-    let mode = query.split('&').find_map(|pair| pair.strip_prefix("live="));
-    match mode {
-        Some("sse") => "sse",
-        Some("long-poll") => "long-poll",
-        _ => "read",
-    }
 }

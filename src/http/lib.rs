@@ -12,6 +12,7 @@
 //! | `create`, `append`, `delete`, `head`, `read`, `list` | one file per operation |
 //! | `live/long_poll`, `live/sse` | the live modes of `read` |
 //! | `live/hub` | reads and encodings shared by everybody who waits on one stream |
+//! | `live/text` | where text may be cut into events |
 //! | `answer` | a read's result as a response: caching, entity tag, the protocol's headers |
 //! | `request` | names, headers and query parameters, parsed strictly |
 //! | `framing` | a body as messages of its content type |
@@ -20,6 +21,7 @@
 //! | `problem` | every error answer: status, stable type, headers |
 //! | `reserved` | the `__ds` control paths, which are not served |
 //! | `edge` | what every request passes: limits, CORS, security headers, metrics, the span |
+//! | `meters` | what is measured of every request |
 //! | `compression` | which answers may be compressed |
 //!
 //! Invariants:
@@ -44,6 +46,7 @@ mod head;
 mod limits;
 mod list;
 mod live;
+mod meters;
 mod problem;
 mod read;
 mod request;

@@ -91,5 +91,5 @@ fn parse(parts: &Parts) -> Result<(Mode, Wish), Problem> {
 async fn catch_up(app: &App, parts: &Parts, wish: &Wish) -> Result<Response, Problem> {
     let read = wish.first_read(app.settings.max_read_bytes);
     let result = app.streams.read(&wish.name, read).await?;
-    Ok(answer::catch_up(result, wish.range(), &parts.headers))
+    Ok(answer::catch_up(&result, wish.range(), &parts.headers))
 }

@@ -38,9 +38,14 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<O
     })
 }
 
-/// Whether `Stream-Closed` is `true` in any case; every other value is as if it were absent (protocol section 4.1).
-pub(crate) fn stream_closed(headers: &HeaderMap) -> Result<bool, Problem> {
-    Ok(header(headers, headers::STREAM_CLOSED)?.is_some_and(|value| value.eq_ignore_ascii_case("true")))
+/// Whether `Stream-Closed` is `true` in any case. Every other value is as if it were absent and never an error
+/// (protocol section 4.1), and so are two values, which together are no `true`.
+pub(crate) fn stream_closed(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(headers::STREAM_CLOSED).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.as_bytes().eq_ignore_ascii_case(b"true"),
+        _ => false,
+    }
 }
 
 /// Refuses bodies under a content coding: stored as they come, they would be unreadable to every reader.

@@ -13,7 +13,7 @@ use crate::app::{App, Shared};
 use crate::problem::{Code, Problem};
 use crate::settings::Settings;
 use crate::shutdown::ShutdownSignal;
-use crate::{append, compression, create, delete, edge, head, list, read, reserved};
+use crate::{append, compression, create, delete, edge, head, list, meters, read, reserved};
 
 /// The path under which all streams are.
 pub const STREAM_ROOT: &str = "/v1/stream";
@@ -27,15 +27,19 @@ pub fn router(
     settings: Settings,
     shutdown: ShutdownSignal,
 ) -> Router {
-    edge::describe_metrics();
+    meters::describe();
     let app = App::new(streams, clock, settings, shutdown);
+    // Only GET passes the compressor: nothing else has a body worth it, and appends are spared the way through.
     let stream = get(read::handle)
+        .layer(compression::layer())
         .head(head::handle)
         .put(create::handle)
         .post(append::handle)
         .delete(delete::handle)
         .fallback(|| async { Problem::method_not_allowed(edge::STREAM_METHODS) });
-    let list = get(list::handle).fallback(|| async { Problem::method_not_allowed("GET, HEAD, OPTIONS") });
+    let list = get(list::handle)
+        .layer(compression::layer())
+        .fallback(|| async { Problem::method_not_allowed("GET, HEAD, OPTIONS") });
     Router::new()
         .route("/v1/stream", any(no_name))
         .route("/v1/stream/", any(no_name))
@@ -45,7 +49,6 @@ pub fn router(
         .route("/v1/stream/{*name}", stream)
         .route("/v1/streams", list)
         .fallback(unknown_path)
-        .layer(compression::layer())
         .layer(middleware::from_fn_with_state(Shared::clone(&app), edge::pass))
         .with_state(app)
 }

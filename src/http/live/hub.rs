@@ -15,11 +15,14 @@ use weir_protocol::sse::{self, Control};
 use weir_protocol::{Consistency, Incarnation, Offset, Read, ReadError, ReadFrom, ReadResult, StreamName, Streams};
 
 use crate::limits::{HUB_BYTES, HUB_RETENTION, LIVE_READ_BYTES};
+use crate::live::text;
 
 /// One read, and its encoding as an SSE event once somebody needs that.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) result: ReadResult,
+    /// How many bytes at its end an SSE event leaves to the next one.
+    held: usize,
     event: OnceLock<Event>,
 }
 
@@ -34,9 +37,29 @@ struct Event {
 impl Batch {
     pub(crate) fn new(result: ReadResult) -> Self {
         Self {
+            held: text::unfinished(&result),
             result,
             event: OnceLock::new(),
         }
+    }
+
+    /// Where a client is that was sent this as an event.
+    pub(crate) fn event_end(&self) -> Offset {
+        let position = self.result.next_offset.position() - self.held as u64;
+        // Not past the offset that it lies before, so this has no way to fail.
+        Offset::new(position).unwrap_or(self.result.next_offset)
+    }
+
+    /// Whether an event of this would say nothing.
+    pub(crate) fn is_event_empty(&self) -> bool {
+        self.event_end() <= self.result.start
+    }
+
+    /// Whether another read would give another event, now that the stream is known to reach to `tail`, or to be closed
+    /// there: what this one holds back may be finished, or never be.
+    pub(crate) fn is_outdated(&self, tail: Offset, closed: bool) -> bool {
+        let end = self.result.next_offset;
+        self.held > 0 && (tail > end || (closed && tail == end))
     }
 
     /// The data event and this control event. One piece for all who say the same, as nearly all do: the cursor of a
@@ -52,7 +75,7 @@ impl Batch {
 
     fn encode(&self, control: Control) -> Event {
         metrics::counter!("weir_http_sse_events_encoded_total").increment(1);
-        let chunks: Vec<Bytes> = self.result.runs.iter().map(|run| run.payload.clone()).collect();
+        let chunks = text::without_end(&self.result, self.held);
         let data = sse::data_event(&self.result.content_type, &chunks);
         let tail = control.event();
         let data_length = data.len();
@@ -141,9 +164,32 @@ impl Hub {
         self.read(name, incarnation, from).await.map(Arc::new)
     }
 
+    /// What follows `from`, and more of it as long as that would make an empty event although there is more: a piece
+    /// of a character before a large message.
+    async fn read(&self, name: &StreamName, incarnation: Incarnation, from: Offset) -> Result<Batch, Missing> {
+        let mut batch = Batch::new(self.read_once(name, incarnation, from).await?);
+        while batch.is_event_empty() && !batch.result.at_tail {
+            let more = self.read_once(name, incarnation, batch.result.next_offset).await?;
+            let mut runs = batch.result.runs;
+            runs.extend(more.runs);
+            batch = Batch::new(ReadResult {
+                ttl_deadline: None,
+                start: batch.result.start,
+                runs,
+                ..more
+            });
+        }
+        Ok(batch)
+    }
+
     /// Reads from the local replica: the watch that woke the reader is on the same one, and the request's first read
     /// has met the freshness that the client asked for.
-    async fn read(&self, name: &StreamName, incarnation: Incarnation, from: Offset) -> Result<Batch, Missing> {
+    async fn read_once(
+        &self,
+        name: &StreamName,
+        incarnation: Incarnation,
+        from: Offset,
+    ) -> Result<ReadResult, Missing> {
         let read = Read {
             from: ReadFrom::At(from),
             max_bytes: LIVE_READ_BYTES,
@@ -156,7 +202,7 @@ impl Hub {
         } else if result.is_empty() {
             Err(Missing::Nothing)
         } else {
-            Ok(Batch::new(result))
+            Ok(result)
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Long-poll (protocol section 5.7).
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
-use weir_protocol::{Incarnation, Offset, ReadResult, StreamName, TailEvent, TailWatch, headers};
+use weir_protocol::{Incarnation, Offset, ReadError, ReadFrom, ReadResult, StreamName, TailEvent, TailWatch, headers};
 
 use crate::answer;
 use crate::app::App;
 use crate::live::Presence;
-use crate::live::hub::Missing;
+use crate::live::hub::{Batch, Missing};
 use crate::problem::Problem;
 use crate::read::Wish;
 
@@ -22,7 +24,7 @@ struct Place<'a> {
 /// How waiting ended.
 enum Outcome {
     /// There are messages.
-    Data(ReadResult),
+    Data(Arc<Batch>),
     /// The stream was closed at the client's place.
     Closed,
     /// The time is up, or the server is to end.
@@ -37,7 +39,7 @@ pub(crate) async fn handle(app: &App, wish: &Wish) -> Result<Response, Problem> 
     let read = wish.first_read(app.settings.max_read_bytes);
     let first = app.streams.read(&wish.name, read).await?;
     if !first.is_empty() {
-        return Ok(data(app, wish, first));
+        return Ok(data(app, wish, &first));
     }
     let place = Place {
         name: &wish.name,
@@ -53,10 +55,10 @@ pub(crate) async fn handle(app: &App, wish: &Wish) -> Result<Response, Problem> 
         () = app.shutdown.fired() => Outcome::Nothing,
     };
     match outcome {
-        Outcome::Data(result) => Ok(data(app, wish, result)),
+        Outcome::Data(batch) => Ok(data(app, wish, &batch.result)),
         Outcome::Closed => Ok(nothing(app, wish, place.position, true)),
         Outcome::Nothing => Ok(nothing(app, wish, place.position, false)),
-        Outcome::Changed => look_again(app, wish).await,
+        Outcome::Changed => look_again(app, wish, &place).await,
     }
 }
 
@@ -70,7 +72,7 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
                 }
             }
             TailEvent::Tail { .. } => match app.hub.after(place.name, place.incarnation, place.position).await {
-                Ok(batch) => return Outcome::Data(batch.result.clone()),
+                Ok(batch) => return Outcome::Data(batch),
                 Err(Missing::Nothing) => {}
                 Err(Missing::Replaced | Missing::Failed(_)) => return Outcome::Changed,
             },
@@ -78,20 +80,29 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
     }
 }
 
-/// The stream was deleted, replaced, or is served elsewhere now. A plain read says which, and answers for it.
-async fn look_again(app: &App, wish: &Wish) -> Result<Response, Problem> {
+/// The stream was deleted, replaced, or is served elsewhere now. A plain read says which, and answers for it: from the
+/// client's place, as `now` would by now skip what was appended since, unless another stream has the name.
+async fn look_again(app: &App, wish: &Wish, place: &Place<'_>) -> Result<Response, Problem> {
     let mut read = wish.first_read(app.settings.max_read_bytes);
     read.renews = false;
-    let result = app.streams.read(&wish.name, read).await?;
+    read.from = ReadFrom::At(place.position);
+    let result = match app.streams.read(&wish.name, read).await {
+        Ok(result) if result.incarnation == place.incarnation => result,
+        Ok(_) | Err(ReadError::OffsetBeyondTail | ReadError::OffsetInvalid) => {
+            read.from = wish.from;
+            app.streams.read(&wish.name, read).await?
+        }
+        Err(error) => return Err(error.into()),
+    };
     if result.is_empty() {
         Ok(nothing(app, wish, result.next_offset, result.at_end()))
     } else {
-        Ok(data(app, wish, result))
+        Ok(data(app, wish, &result))
     }
 }
 
 /// 200 with the messages.
-fn data(app: &App, wish: &Wish, result: ReadResult) -> Response {
+fn data(app: &App, wish: &Wish, result: &ReadResult) -> Response {
     let mut response = answer::data(result, wish.range());
     answer::set(response.headers_mut(), headers::STREAM_CURSOR, &app.cursor(wish.cursor));
     response

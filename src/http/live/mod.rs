@@ -3,6 +3,7 @@
 pub(crate) mod hub;
 pub(crate) mod long_poll;
 pub(crate) mod sse;
+mod text;
 
 /// Counts one client that waits, for as long as it is held.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -124,13 +125,8 @@ impl Subscriber {
     }
 
     async fn read_on(&mut self) {
-        let hub = &self.app.hub;
-        let batch = if self.is_live {
-            hub.after(&self.name, self.incarnation, self.position).await
-        } else {
-            hub.after_alone(&self.name, self.incarnation, self.position).await
-        };
-        match batch {
+        match self.next_batch().await {
+            Ok(batch) if batch.is_event_empty() => self.next = Next::Wait,
             Ok(batch) => self.deliver(&batch),
             Err(Missing::Nothing) => self.next = Next::Wait,
             // Headers are out, so the only answer left is the end; connecting again tells the client what happened.
@@ -138,14 +134,26 @@ impl Subscriber {
         }
     }
 
+    async fn next_batch(&mut self) -> Result<Arc<Batch>, Missing> {
+        let hub = &self.app.hub;
+        if self.is_live {
+            let shared = hub.after(&self.name, self.incarnation, self.position).await?;
+            let (tail, closed) = self.tail;
+            if !shared.is_outdated(tail, closed) {
+                return Ok(shared);
+            }
+        }
+        hub.after_alone(&self.name, self.incarnation, self.position).await
+    }
+
     /// Sends a batch. It may have been read a moment ago by somebody else; what the watch has told since then counts.
     fn deliver(&mut self, batch: &Batch) {
         let result = &batch.result;
-        self.position = result.next_offset;
-        let at_tail = result.at_tail && self.tail.0 <= self.position;
+        self.position = batch.event_end();
+        let at_tail = result.at_tail && self.tail.0 <= result.next_offset;
         let at_end = at_tail && (result.closed || self.tail == (self.position, true));
         let control = self.control(at_tail, at_end);
-        if result.is_empty() {
+        if batch.is_event_empty() {
             self.outbox.push_back(control.event().into());
         } else {
             let (event, own_control) = batch.event(control);
