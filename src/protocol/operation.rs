@@ -163,6 +163,8 @@ pub struct ReadResult {
     pub at_tail: bool,
     /// Whether the stream is closed (at its tail, not necessarily at `next_offset`).
     pub closed: bool,
+    /// Of a stream with a TTL: when it will be gone unless something touches it.
+    pub ttl_deadline: Option<Timestamp>,
 }
 
 impl ReadResult {

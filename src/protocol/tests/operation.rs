@@ -4,6 +4,7 @@ use weir_protocol::{ContentType, Incarnation, Offset, ReadResult, Run, Timestamp
 
 fn result(runs: Vec<Run>, at_tail: bool, closed: bool) -> ReadResult {
     ReadResult {
+        ttl_deadline: None,
         incarnation: Incarnation {
             id: 1,
             created_at: Timestamp::from_millis(2),

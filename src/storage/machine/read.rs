@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::BytesMut;
-use weir_protocol::{Fault, Offset, ReadError, ReadFrom, ReadResult, Run, StreamName, Timestamp};
+use weir_protocol::{Fault, Lifetime, Offset, ReadError, ReadFrom, ReadResult, Run, StreamName, Timestamp};
 
 use crate::error::StorageError;
 use crate::machine::chain::{self, Piece};
@@ -38,6 +38,7 @@ pub(crate) fn read<L: Lookup>(
     let next_offset = start.checked_add(taken).ok_or(ReadError::OffsetBeyondTail)?;
     Ok(ReadResult {
         incarnation: record.incarnation(),
+        ttl_deadline: record.deadline().filter(|_| matches!(record.lifetime, Lifetime::Ttl(_))),
         content_type: record.content_type,
         start,
         runs,

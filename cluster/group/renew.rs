@@ -1,0 +1,72 @@
+//! TTL renewals by reads, collected and proposed in batches: never one write per read.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, Weak};
+
+use weir_protocol::{Fault, StreamName, Timestamp};
+use weir_storage::Op;
+
+use super::Group;
+use crate::limits::{MAX_WAITING_RENEWALS, RENEWAL_INTERVAL, RENEWAL_URGENT_MS};
+
+/// Renewals that are not proposed yet: when each stream was read last.
+#[derive(Default)]
+pub(super) struct Renewals(Mutex<BTreeMap<StreamName, Timestamp>>);
+
+impl Renewals {
+    /// Whether it was taken in.
+    fn collect(&self, name: &StreamName, at: Timestamp) -> bool {
+        let Ok(mut waiting) = self.0.lock() else {
+            return false;
+        };
+        if waiting.len() >= MAX_WAITING_RENEWALS && !waiting.contains_key(name) {
+            return false;
+        }
+        let latest = waiting.entry(name.clone()).or_insert(at);
+        *latest = at.max(*latest);
+        true
+    }
+
+    fn take(&self) -> BTreeMap<StreamName, Timestamp> {
+        self.0.lock().map(|mut waiting| std::mem::take(&mut *waiting)).unwrap_or_default()
+    }
+}
+
+/// Renews a stream that was read at `at` and would be gone at `deadline`.
+///
+/// Where the end is near, the read waits until the renewal is durable: a later read must not find the stream gone.
+pub(super) async fn renew(
+    group: &Group,
+    name: &StreamName,
+    at: Timestamp,
+    deadline: Timestamp,
+) -> Result<(), Fault> {
+    let left_ms = deadline.as_millis().saturating_sub(at.as_millis());
+    if left_ms > RENEWAL_URGENT_MS && group.renewals.collect(name, at) {
+        return Ok(());
+    }
+    group.propose_at(Op::Touch(name.clone()), at).await.map(drop)
+}
+
+/// Proposes what was collected, again and again, until the group is gone.
+pub(super) async fn run(group: Weak<Group>) {
+    loop {
+        tokio::time::sleep(RENEWAL_INTERVAL).await;
+        let Some(group) = group.upgrade() else {
+            return;
+        };
+        flush(&group).await;
+    }
+}
+
+/// Proposes what was collected. What the group does not take is collected again: a renewal must not get lost.
+pub(super) async fn flush(group: &Group) {
+    let waiting = group.renewals.take();
+    let proposals = waiting.into_iter().map(|(name, at)| async move {
+        let proposed = group.propose_at(Op::Touch(name.clone()), at).await;
+        if proposed.is_err() {
+            group.renewals.collect(&name, at);
+        }
+    });
+    futures_util::future::join_all(proposals).await;
+}
