@@ -1,1 +1,41 @@
-fn main() {}
+//! The `weir` binary.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `cli` | the command line |
+//! | `config/` | the configuration in its layers |
+//! | `dev` | `weir dev` |
+//! | `run` | the wiring: ports, storage, front end, the graceful end |
+//! | `admin` | health and metrics on the admin port |
+//! | `telemetry` | logs and metrics |
+//! | `data_dir` | one process per data directory |
+//! | `signals` | SIGTERM and SIGINT |
+//! | `client/` | `weir stream`: one file per operation |
+//! | `exit` | the exit codes |
+//!
+//! Invariants:
+//! - stdout has only what a command answers; logs and complaints go to stderr.
+//! - No process serves a data directory that another one has locked.
+//! - Every end of the process has its documented exit code, and stderr's last line says why it is not 0.
+
+mod admin;
+mod cli;
+mod client;
+mod config;
+mod data_dir;
+mod dev;
+mod exit;
+mod run;
+mod signals;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => exit::Exit::Done.into(),
+        Err(failure) => failure.report(),
+    }
+}
