@@ -21,6 +21,13 @@ pub enum StorageError {
     Failed(String),
 }
 
+impl StorageError {
+    /// What a thread that panicked left behind cannot be relied on.
+    pub(crate) fn panicked() -> Self {
+        Self::Failed("a thread panicked while it wrote".to_owned())
+    }
+}
+
 impl From<StorageError> for Fault {
     fn from(error: StorageError) -> Self {
         match error {

@@ -10,6 +10,7 @@
 //! | `rows` | what the rules need of a backend: a view, and a set of changes to commit |
 //! | `record` | what is kept of a stream |
 //! | `row` | how payload is kept: rows, each a run of consecutive bytes |
+//! | `meta` | records, producers, forks and deadlines in maps, for the memory and the file backend |
 //! | `memory` | backend: maps in memory |
 //! | `file/` | backend: an append log per stream |
 //! | `redb/` | backend: an ACID B-tree |
@@ -28,9 +29,11 @@
 mod command;
 mod contract;
 mod error;
+mod file;
 mod limits;
 mod machine;
 mod memory;
+mod meta;
 mod record;
 mod redb;
 mod row;
@@ -40,5 +43,6 @@ mod stage;
 pub use command::{Applied, Batch, Change, Command, Expired, Op, Outcome};
 pub use contract::Storage;
 pub use error::StorageError;
+pub use file::{FileOptions, FileStorage};
 pub use memory::MemoryStorage;
 pub use redb::{RedbOptions, RedbStorage};

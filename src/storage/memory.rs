@@ -1,8 +1,8 @@
 //! Backend: maps in memory. Gone with the process.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use weir_protocol::producer::ProducerState;
@@ -14,6 +14,7 @@ use crate::command::{Applied, Batch};
 use crate::contract::Storage;
 use crate::error::StorageError;
 use crate::machine;
+use crate::meta::Meta;
 use crate::record::StreamRecord;
 use crate::row::Row;
 use crate::rows::{Lookup, Mutations, Rows, VisitFork, VisitRow, VisitStream};
@@ -24,17 +25,11 @@ pub struct MemoryStorage {
     tables: RwLock<Tables>,
 }
 
-/// All that a store holds, in maps.
 #[derive(Debug, Default)]
-pub(crate) struct Tables {
-    pub(crate) streams: BTreeMap<StreamName, StreamRecord>,
+struct Tables {
+    meta: Meta,
     /// By stream id, then by position.
     rows: HashMap<u64, BTreeMap<u64, Row>>,
-    producers: HashMap<u64, BTreeMap<Arc<str>, ProducerState>>,
-    forks: HashMap<u64, BTreeSet<StreamName>>,
-    deadlines: BTreeSet<(Timestamp, StreamName)>,
-    next_id: u64,
-    applied: Option<Bytes>,
 }
 
 impl MemoryStorage {
@@ -45,17 +40,13 @@ impl MemoryStorage {
     }
 
     fn tables(&self) -> Result<RwLockReadGuard<'_, Tables>, StorageError> {
-        self.tables.read().map_err(|_| poisoned())
+        self.tables.read().map_err(|_| StorageError::panicked())
     }
-}
-
-fn poisoned() -> StorageError {
-    StorageError::Failed("a thread panicked while it wrote".to_owned())
 }
 
 impl Storage for MemoryStorage {
     fn apply(&self, batch: Batch) -> Result<Applied, StorageError> {
-        let mut tables = self.tables.write().map_err(|_| poisoned())?;
+        let mut tables = self.tables.write().map_err(|_| StorageError::panicked())?;
         let (applied, mutations) = machine::run(&*tables, batch)?;
         tables.commit(mutations);
         Ok(applied)
@@ -77,7 +68,7 @@ impl Storage for MemoryStorage {
     }
 
     fn applied(&self) -> Result<Option<Bytes>, StorageError> {
-        Ok(self.tables()?.applied.clone())
+        Ok(self.tables()?.meta.applied.clone())
     }
 
     fn checkpoint(&self) -> Result<(), StorageError> {
@@ -90,49 +81,21 @@ impl Storage for MemoryStorage {
 }
 
 impl Tables {
-    pub(crate) fn commit(&mut self, mutations: Mutations) {
-        for (name, record) in mutations.streams {
-            match record {
-                Some(record) => self.streams.insert(name, record),
-                None => self.streams.remove(&name),
-            };
-        }
-        for (id, rows) in mutations.rows {
+    fn commit(&mut self, mut mutations: Mutations) {
+        for (id, rows) in std::mem::take(&mut mutations.rows) {
             let of_stream = self.rows.entry(id).or_default();
             of_stream.extend(rows.into_iter().map(|row| (row.start, row)));
         }
-        for ((id, producer), state) in mutations.producers {
-            self.producers.entry(id).or_default().insert(producer, state);
+        for id in &mutations.discarded {
+            self.rows.remove(id);
         }
-        for ((id, name), is_fork) in mutations.forks {
-            if is_fork {
-                self.forks.entry(id).or_default().insert(name);
-            } else if let Some(forks) = self.forks.get_mut(&id) {
-                forks.remove(&name);
-                if forks.is_empty() {
-                    self.forks.remove(&id);
-                }
-            }
-        }
-        for (entry, is_there) in mutations.deadlines {
-            if is_there {
-                self.deadlines.insert(entry);
-            } else {
-                self.deadlines.remove(&entry);
-            }
-        }
-        for id in mutations.discarded {
-            self.rows.remove(&id);
-            self.producers.remove(&id);
-        }
-        self.next_id = mutations.next_id.unwrap_or(self.next_id);
-        self.applied = mutations.applied.or(self.applied.take());
+        self.meta.commit(mutations);
     }
 }
 
 impl Lookup for Tables {
     fn stream(&self, name: &StreamName) -> Result<Option<StreamRecord>, StorageError> {
-        Ok(self.streams.get(name).cloned())
+        Ok(self.meta.streams.get(name).cloned())
     }
 
     fn rows(&self, id: u64, from: u64, visit: VisitRow<'_>) -> Result<(), StorageError> {
@@ -152,37 +115,24 @@ impl Lookup for Tables {
 
 impl Rows for Tables {
     fn producer(&self, id: u64, producer: &str) -> Result<Option<ProducerState>, StorageError> {
-        Ok(self.producers.get(&id).and_then(|states| states.get(producer)).copied())
+        Ok(self.meta.producer(id, producer))
     }
 
     fn forks(&self, id: u64, visit: VisitFork<'_>) -> Result<(), StorageError> {
-        for name in self.forks.get(&id).into_iter().flatten() {
-            if visit(name.clone()).is_break() {
-                break;
-            }
-        }
+        self.meta.visit_forks(id, visit);
         Ok(())
     }
 
     fn due(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<(Timestamp, StreamName)>, StorageError> {
-        let due = self.deadlines.iter().take_while(|(at, _)| *at <= cutoff);
-        Ok(due.take(limit).cloned().collect())
+        Ok(self.meta.due(cutoff, limit))
     }
 
     fn streams(&self, prefix: &str, after: Option<&str>, visit: VisitStream<'_>) -> Result<(), StorageError> {
-        let begin = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        for (name, record) in self.streams.range::<str, _>((begin, Bound::Unbounded)) {
-            if !name.as_str().starts_with(prefix) || visit(name.clone(), record.clone()).is_break() {
-                break;
-            }
-        }
+        self.meta.visit_streams(prefix, after, visit);
         Ok(())
     }
 
     fn next_id(&self) -> Result<u64, StorageError> {
-        Ok(self.next_id.max(1))
+        Ok(self.meta.next_id())
     }
 }

@@ -5,9 +5,13 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use prost::encoding::{decode_varint, encode_varint};
 
 use crate::limits::MAX_ROW_BYTES;
+
+/// Flag of a stored row that begins inside a message.
+const CONTINUES: u8 = 1;
 
 /// Consecutive bytes of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,15 @@ impl Row {
     /// The position after its last byte.
     pub(crate) fn end(&self) -> u64 {
         self.start + self.payload.len() as u64
+    }
+
+    /// Appends what is stored before the payload: flags (1), count (varint), count x length (varint).
+    pub(crate) fn encode_head(&self, buffer: &mut Vec<u8>) {
+        buffer.put_u8(if self.continues { CONTINUES } else { 0 });
+        encode_varint(self.lengths.len() as u64, buffer);
+        for length in &self.lengths {
+            encode_varint(u64::from(*length), buffer);
+        }
     }
 
     /// As others see it.
@@ -84,6 +97,40 @@ impl PayloadRef<'_> {
 impl RowRef<'_> {
     pub(crate) fn end(&self) -> u64 {
         self.start + self.payload.len() as u64
+    }
+}
+
+/// What a stored row has before its payload.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RowHead {
+    pub(crate) continues: bool,
+    pub(crate) lengths: Vec<u32>,
+    /// How many bytes the head took; the rest is payload.
+    pub(crate) bytes: usize,
+}
+
+impl RowHead {
+    /// Reads what [`Row::encode_head`] wrote from the beginning of `stored`; `None` unless a row can look like that.
+    pub(crate) fn decode(stored: &[u8]) -> Option<Self> {
+        let (flags, mut rest) = stored.split_first()?;
+        let count = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
+        // Every length takes a byte at least, so a broken count cannot ask for more memory than was stored.
+        if *flags > CONTINUES || count > rest.remaining() {
+            return None;
+        }
+        let mut lengths = Vec::with_capacity(count);
+        let mut ended = 0_u64;
+        for _ in 0..count {
+            let length = u32::try_from(decode_varint(&mut rest).ok()?).ok()?;
+            ended += u64::from(length);
+            lengths.push(length);
+        }
+        let is_row = !rest.is_empty() && ended <= rest.len() as u64;
+        is_row.then(|| Self {
+            continues: flags & CONTINUES != 0,
+            lengths,
+            bytes: stored.len() - rest.len(),
+        })
     }
 }
 

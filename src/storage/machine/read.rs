@@ -38,7 +38,9 @@ pub(crate) fn read<L: Lookup>(
     let next_offset = start.checked_add(taken).ok_or(ReadError::OffsetBeyondTail)?;
     Ok(ReadResult {
         incarnation: record.incarnation(),
-        ttl_deadline: record.deadline().filter(|_| matches!(record.lifetime, Lifetime::Ttl(_))),
+        ttl_deadline: record
+            .deadline()
+            .filter(|_| matches!(record.lifetime, Lifetime::Ttl(_))),
         content_type: record.content_type,
         start,
         runs,

@@ -107,8 +107,7 @@ impl RedbStorage {
 
     /// Runs `write` as the only writer, unless a write failed before.
     fn write<T>(&self, write: impl FnOnce(&mut Writer) -> Result<T, StorageError>) -> Result<T, StorageError> {
-        let poisoned = |_| StorageError::Failed("a thread panicked while it wrote".to_owned());
-        let mut writer = self.writer.lock().map_err(poisoned)?;
+        let mut writer = self.writer.lock().map_err(|_| StorageError::panicked())?;
         if let Some(failure) = &writer.failure {
             return Err(StorageError::Failed(failure.to_string()));
         }

@@ -21,11 +21,10 @@
 
 use ::redb::TableDefinition;
 use bytes::{Buf, BufMut};
-use prost::encoding::{decode_varint, encode_varint};
 
 use crate::error::StorageError;
 use crate::record::StreamRecord;
-use crate::row::{PayloadRef, Row, RowRef};
+use crate::row::{PayloadRef, Row, RowHead, RowRef};
 
 pub(super) const STREAMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("streams");
 pub(super) const ROWS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("rows");
@@ -40,8 +39,6 @@ pub(super) const FORMAT: &[u8] = b"weir-storage 1";
 pub(super) const FORMAT_KEY: &str = "format";
 pub(super) const NEXT_ID_KEY: &str = "next_id";
 pub(super) const APPLIED_KEY: &str = "applied";
-
-const CONTINUES: u8 = 1;
 
 pub(super) fn row_key(id: u64, start: u64) -> [u8; 16] {
     let mut key = [0; 16];
@@ -61,11 +58,7 @@ pub(super) fn row_start(key: &[u8; 16]) -> u64 {
 pub(super) fn row_head(key: &[u8; 16], row: &Row) -> Vec<u8> {
     let mut head = Vec::with_capacity(16 + row.lengths.len() * 2);
     head.put_u32_le(0);
-    head.put_u8(if row.continues { CONTINUES } else { 0 });
-    encode_varint(row.lengths.len() as u64, &mut head);
-    for length in &row.lengths {
-        encode_varint(u64::from(*length), &mut head);
-    }
+    row.encode_head(&mut head);
     let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(key), &head[4..]), &row.payload);
     head[..4].copy_from_slice(&sum.to_le_bytes());
     head
@@ -76,29 +69,12 @@ pub(super) fn row_head(key: &[u8; 16], row: &Row) -> Vec<u8> {
 pub(super) fn decode_row<'a>(key: &[u8; 16], value: &'a [u8]) -> Result<RowRef<'a>, StorageError> {
     let damaged = || StorageError::Damaged(format!("the row at position {} of a stream", row_start(key)));
     let body = checked(key, value).ok_or_else(damaged)?;
-    let (flags, mut rest) = body.split_first().ok_or_else(damaged)?;
-    let count = decode_varint(&mut rest)
-        .ok()
-        .and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|count| *count <= rest.remaining()).ok_or_else(damaged)?;
-    let mut lengths = Vec::with_capacity(count);
-    let mut ended = 0_u64;
-    for _ in 0..count {
-        let length = decode_varint(&mut rest)
-            .ok()
-            .and_then(|length| u32::try_from(length).ok());
-        let length = length.ok_or_else(damaged)?;
-        ended += u64::from(length);
-        lengths.push(length);
-    }
-    if rest.is_empty() || ended > rest.len() as u64 {
-        return Err(damaged());
-    }
+    let head = RowHead::decode(body).ok_or_else(damaged)?;
     Ok(RowRef {
         start: row_start(key),
-        continues: flags & CONTINUES != 0,
-        lengths,
-        payload: PayloadRef::Borrowed(rest),
+        continues: head.continues,
+        lengths: head.lengths,
+        payload: PayloadRef::Borrowed(&body[head.bytes..]),
     })
 }
 
