@@ -1,0 +1,21 @@
+// How a client program and the test that runs it talk: lines on stdout and stdin.
+import { createInterface } from "node:readline"
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+/** Reports a step that went well. */
+export function done(step) {
+  console.log(`ok ${step}`)
+}
+
+/** Has the server ended ("term": gracefully, "kill": not) and started again; returns when it serves. */
+export async function restartServer(how) {
+  console.log(`restart ${how}`)
+  const { value } = await answers.next()
+  if (value !== "restarted") throw new Error(`expected 'restarted', got ${value}`)
+}
+
+/** Waits until `condition` holds; the test that runs this has the time limit. */
+export async function until(condition) {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10))
+}

@@ -1,0 +1,104 @@
+//! The official suite of the protocol (npm `@durable-streams/server-conformance-tests`), once for each backend.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{Storage, Weir, announce, packages};
+
+/// How many tests the pinned version of the suite has for the base protocol.
+const BASE_TESTS: usize = 332;
+/// The group of tests for `__ds` subscriptions, which the suite itself leaves out unless it is asked for them.
+const SUBSCRIPTIONS_GROUP: &str = "Reserved subscription APIs";
+/// How many those are.
+const SUBSCRIPTION_TESTS: usize = 6;
+
+#[test]
+fn memory_passes_the_official_suite() {
+    passes(Storage::Memory);
+}
+
+#[test]
+fn file_passes_the_official_suite() {
+    passes(Storage::File);
+}
+
+#[test]
+fn redb_passes_the_official_suite() {
+    passes(Storage::Redb);
+}
+
+fn passes(storage: Storage) {
+    let weir = Weir::start_with(storage, &["--long-poll-timeout", "1s"], None);
+    let tests = run_suite(&weir);
+    let (subscriptions, base): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| test.group == SUBSCRIPTIONS_GROUP);
+    let count = |status: &str| base.iter().filter(|test| test.status == status).count();
+    let (passed, failed) = (count("passed"), count("failed"));
+    let skipped = base.len() - passed - failed;
+    announce(&format!(
+        "conformance-{}: {passed} passed, {failed} failed, {skipped} skipped",
+        storage.name()
+    ));
+    for test in base.iter().filter(|test| test.status != "passed") {
+        eprintln!("{}: {}\n    {}", test.status, test.name, test.message);
+    }
+    assert_eq!((passed, failed, skipped), (BASE_TESTS, 0, 0), "passed, failed, skipped");
+    assert_eq!(
+        subscriptions.len(),
+        SUBSCRIPTION_TESTS,
+        "tests that the suite leaves out by itself"
+    );
+}
+
+#[derive(Debug)]
+struct Test {
+    group: String,
+    name: String,
+    status: String,
+    message: String,
+}
+
+/// One run, without retries, as vitest's own JSON report tells it.
+fn run_suite(weir: &Weir) -> Vec<Test> {
+    let directory = packages::npm("conformance");
+    let scratch = crate::harness::scratch();
+    let report = scratch.path().join("report.json");
+    let output = Command::new("node")
+        .args([
+            "node_modules/vitest/vitest.mjs",
+            "run",
+            "--config",
+            "vitest.config.mjs",
+            "--reporter=json",
+        ])
+        .arg(format!("--outputFile={}", report.display()))
+        .current_dir(&directory)
+        .env("WEIR_URL", weir.url())
+        .output()
+        .unwrap();
+    // A failed test is a failure of vitest too, so its status says less than the report.
+    let Ok(report) = std::fs::read(&report) else {
+        panic!("vitest wrote no report\n{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let files = report["testResults"].as_array().unwrap();
+    assert_eq!(files.len(), 1, "test files: {report}");
+    files[0]["assertionResults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Test::read)
+        .collect()
+}
+
+impl Test {
+    fn read(result: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            group: text(&result["ancestorTitles"][0]),
+            name: text(&result["fullName"]),
+            status: text(&result["status"]),
+            message: text(&result["failureMessages"][0]),
+        }
+    }
+}

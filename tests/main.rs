@@ -1,0 +1,22 @@
+//! End-to-end tests: everything here starts the real `weir` binary and talks to it over a socket.
+//!
+//! | directory | what it holds |
+//! |---|---|
+//! | `harness` | starting, killing and restarting the server; Node and Python; sockets |
+//! | `conformance` | the official suite of the protocol, once for each storage backend |
+//! | `clients` | the official clients, unmodified, across restarts of the server |
+//! | `bad_requests` | malformed requests: each one's exact answer, and that none leaves a trace |
+//! | `crash` | SIGKILL at random moments under load: nothing acknowledged is lost, doubled or reordered |
+//!
+//! Nothing leaves this machine's loopback but the package managers, which install pinned versions.
+
+#[cfg(test)]
+mod bad_requests;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod harness;
