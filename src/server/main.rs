@@ -9,6 +9,7 @@
 //! | `admin` | health and metrics on the admin port |
 //! | `telemetry` | logs and metrics |
 //! | `data_dir` | one process per data directory |
+//! | `open_files` | how many files and connections the process may have open |
 //! | `signals` | SIGTERM and SIGINT |
 //! | `client/` | `weir stream`: one file per operation |
 //! | `exit` | the exit codes |
@@ -25,6 +26,7 @@ mod config;
 mod data_dir;
 mod dev;
 mod exit;
+mod open_files;
 mod run;
 mod signals;
 mod telemetry;

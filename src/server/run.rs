@@ -16,6 +16,7 @@ use crate::admin::{self, Phase, Readiness};
 use crate::config::{Config, Storage};
 use crate::data_dir::{self, DataDir, DataDirError};
 use crate::exit::Exit;
+use crate::open_files;
 use crate::signals::Signals;
 use crate::telemetry::{self, Metrics};
 
@@ -98,6 +99,7 @@ impl RunError {
 /// See [`RunError`].
 pub(crate) async fn serve(config: &Config, started: impl FnOnce(&Bound)) -> Result<(), RunError> {
     telemetry::start_logs(config);
+    open_files::raise_limit();
     let mut signals = Signals::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
     let metrics = Metrics::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
     let _data_dir = take_data_dir(config)?;

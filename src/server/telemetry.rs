@@ -13,6 +13,23 @@ const DURATION_BUCKETS: [f64; 16] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
 ];
 
+/// Histogram buckets for everything else, which is counts and sizes.
+const COUNT_BUCKETS: [f64; 13] = [
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+];
+
 /// Log lines go to stderr, as stdout belongs to what a command answers. A panic is logged as well, in the same format.
 pub(crate) fn start_logs(config: &Config) {
     // Checked with the configuration; what cannot be parsed here never got this far.
@@ -52,6 +69,7 @@ impl Metrics {
     /// When there is one already.
     pub(crate) fn install() -> Result<Self, BuildError> {
         let recorder = PrometheusBuilder::new()
+            .set_buckets(&COUNT_BUCKETS)?
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?
             .install_recorder()?;
         let process = Collector::default();

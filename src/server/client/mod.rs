@@ -39,6 +39,7 @@ pub(crate) struct StreamArgs {
         long,
         global = true,
         env = "WEIR_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:4437"
     )]

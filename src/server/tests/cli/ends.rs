@@ -108,6 +108,46 @@ fn a_damaged_store_is_refused() {
 }
 
 #[test]
+fn a_storage_that_fails_ends_it_and_loses_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    // No file may grow past a few MiB, and who tries gets an error instead of a signal.
+    let mut server = Server::start_limited(home.path(), "trap '' XFSZ; ulimit -f 16384");
+    server.stream(&["create", "log", "--content-type", "text/plain"]).ok();
+    let input = vec![b'x'; 40_000_000];
+    let append = ["append", "log", "--retry-for", "0s"];
+    let complaint = server.stream_with(&input, &append).err;
+    let (status, log) = server.wait(LONG);
+    assert_eq!(status.code(), Some(13), "{log}");
+    let last = log.lines().last().unwrap();
+    assert!(
+        last.starts_with("error: the storage failed, and the process stopped: "),
+        "{log}"
+    );
+
+    let (_, told) = complaint.split_once("(the first ").unwrap();
+    let acknowledged: usize = told.split(' ').next().unwrap().parse().unwrap();
+    let server = Server::start_with(home.path(), &[]);
+    let stored = server.stream(&["read", "log"]).ok();
+    assert!(
+        stored.len() >= acknowledged && input.starts_with(stored.as_bytes()),
+        "{acknowledged}, {}",
+        stored.len()
+    );
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start_limited(home.path(), "ulimit -Sn 64");
+    let (_, metrics) = server.admin("/metrics");
+    let value = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("process_max_fds "))
+        .unwrap();
+    assert!(value.parse::<f64>().unwrap() > 64.0, "{value}");
+}
+
+#[test]
 fn it_goes_on_when_nobody_reads_its_log() {
     let home = tempfile::tempdir().unwrap();
     let mut server = Server::start_with(home.path(), &["--storage", "memory", "--log-filter", "debug"]);

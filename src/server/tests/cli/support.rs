@@ -13,10 +13,17 @@ use tempfile::TempDir;
 /// How long anything may take that should take a moment.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
+const BINARY: &str = env!("CARGO_BIN_EXE_weir");
+
 /// The binary, without what the tests' own environment would tell it.
 pub(crate) fn weir(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(args).stdin(Stdio::null());
+    let mut command = Command::new(BINARY);
+    command.args(args);
+    clean(command)
+}
+
+fn clean(mut command: Command) -> Command {
+    command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_ascii_lowercase();
         if text.starts_with("weir_") || text.ends_with("_proxy") {
@@ -87,11 +94,28 @@ impl Server {
 
     fn spawn(dir: &Path, listen: &str, args: &[&str]) -> Self {
         let mut command = weir(&["dev", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--data-dir"]);
-        command
-            .arg(dir)
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.arg(dir).args(args);
+        Self::spawn_command(command, dir)
+    }
+
+    /// On this data directory, with limits that a shell's `ulimit` sets first.
+    pub(crate) fn start_limited(dir: &Path, limits: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), BINARY]);
+        command.args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
+        command.arg(dir);
+        Self::spawn_command(clean(command), dir)
+    }
+
+    fn spawn_command(mut command: Command, dir: &Path) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
