@@ -65,7 +65,7 @@ async fn many_answers_share_one_http_2_connection() {
     assert_eq!(client.send("POST", &path("s"), "news").await.status(), 204);
     let event = live.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(
-        event.starts_with(b"event: data\ndata: news\n\nevent: control\n"),
+        event.starts_with(b"event: data\ndata:news\n\nevent: control\n"),
         "{event:?}"
     );
 }
@@ -139,7 +139,7 @@ async fn an_event_stream_is_chunked_and_ends_by_itself() {
         ("chunked", "")
     );
     let body = client.until("0\r\n\r\n").await;
-    assert!(body.contains("event: data\ndata: x\n\nevent: control\n"), "{body}");
+    assert!(body.contains("event: data\ndata:x\n\nevent: control\n"), "{body}");
     client.request("GET", &path("s"), "", "").await;
     assert_eq!(client.answer().await.text(), "x");
 }

@@ -98,9 +98,9 @@ fn whole_events() {
         &ContentType::parse("text/plain").unwrap(),
         &[Bytes::from_static(b"a\r\nb\n")],
     );
-    assert_eq!(text, "event: data\ndata: a\ndata: b\ndata: \n\n");
+    assert_eq!(text, "event: data\ndata:a\ndata:b\ndata:\n\n");
     let binary = data_event(&ContentType::octet_stream(), &[Bytes::from_static(&[1, 2, 3, 4, 5, 6])]);
-    assert_eq!(binary, "event: data\ndata: AQIDBAUG\n\n");
+    assert_eq!(binary, "event: data\ndata:AQIDBAUG\n\n");
     let empty = data_event(&ContentType::octet_stream(), &[]);
-    assert_eq!(empty, "event: data\ndata: \n\n");
+    assert_eq!(empty, "event: data\ndata:\n\n");
 }
