@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::watch as signal;
 use weir_protocol::{Clock, Streams};
-use weir_storage::{MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError};
+use weir_storage::{FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError};
 
 use crate::group::Group;
 use crate::router::Router;
@@ -130,7 +130,8 @@ fn open_storage(options: &NodeOptions) -> Result<Arc<dyn Storage>, OpenError> {
     Ok(match options.storage {
         StorageKind::Memory => Arc::new(MemoryStorage::new()),
         StorageKind::File => {
-            return Err(failed(StorageError::Failed("interim".to_owned())));
+            let dir = path.join("streams");
+            Arc::new(FileStorage::open(&FileOptions { dir }).map_err(failed)?)
         }
         StorageKind::Redb => {
             let options = RedbOptions {
