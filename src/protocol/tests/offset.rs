@@ -49,3 +49,11 @@ fn sentinels_are_no_offsets() {
         assert!(ReadFrom::parse(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn the_largest_offset_fits_its_width() {
+    let largest = Offset::MAX.position();
+    assert_eq!(largest, 10_u64.pow(16) - 1);
+    assert_eq!(Offset::new(largest), Some(Offset::MAX));
+    assert_eq!(Offset::new(largest + 1), None);
+}

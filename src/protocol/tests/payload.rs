@@ -28,5 +28,10 @@ proptest! {
 #[test]
 fn lengths_that_overflow_do_not_add_up() {
     assert!(Payload::from_parts(Bytes::from_static(b"abc"), vec![u32::MAX, 4]).is_none());
+}
+
+#[test]
+fn empty_bytes_are_no_message() {
+    assert_eq!(Payload::single(Bytes::new()), Some(Payload::empty()));
     assert!(Payload::empty().is_empty());
 }
