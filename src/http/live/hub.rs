@@ -57,7 +57,7 @@ impl Batch {
 
     /// Whether another read would give another event, now that the stream is known to reach to `tail`, or to be closed
     /// there: what this one holds back may be finished, or never be.
-    pub(crate) fn is_outdated(&self, tail: Offset, closed: bool) -> bool {
+    pub(crate) fn is_outdated(&self, (tail, closed): (Offset, bool)) -> bool {
         let end = self.result.next_offset;
         self.held > 0 && (tail > end || (closed && tail == end))
     }
@@ -116,6 +116,8 @@ struct Key {
     name: StreamName,
     incarnation: Incarnation,
     from: Offset,
+    /// The tail that the read had to know of, and whether the stream is closed there. Mostly any will do.
+    tail: Option<(Offset, bool)>,
 }
 
 /// The shared reads of all streams.
@@ -142,10 +144,32 @@ impl Hub {
         incarnation: Incarnation,
         from: Offset,
     ) -> Result<Arc<Batch>, Missing> {
+        self.shared(name, incarnation, from, None).await
+    }
+
+    /// As [`Hub::after`], when that is outdated: read since the stream reached to `tail`, or was closed there.
+    pub(crate) async fn after_up_to(
+        &self,
+        name: &StreamName,
+        incarnation: Incarnation,
+        from: Offset,
+        tail: (Offset, bool),
+    ) -> Result<Arc<Batch>, Missing> {
+        self.shared(name, incarnation, from, Some(tail)).await
+    }
+
+    async fn shared(
+        &self,
+        name: &StreamName,
+        incarnation: Incarnation,
+        from: Offset,
+        tail: Option<(Offset, bool)>,
+    ) -> Result<Arc<Batch>, Missing> {
         let key = Key {
             name: name.clone(),
             incarnation,
             from,
+            tail,
         };
         let read = async { self.read(name, incarnation, from).await.map(Arc::new) };
         self.batches

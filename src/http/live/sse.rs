@@ -135,15 +135,15 @@ impl Subscriber {
     }
 
     async fn next_batch(&mut self) -> Result<Arc<Batch>, Missing> {
-        let hub = &self.app.hub;
-        if self.is_live {
-            let shared = hub.after(&self.name, self.incarnation, self.position).await?;
-            let (tail, closed) = self.tail;
-            if !shared.is_outdated(tail, closed) {
-                return Ok(shared);
-            }
+        let (hub, name, incarnation, position) = (&self.app.hub, &self.name, self.incarnation, self.position);
+        if !self.is_live {
+            return hub.after_alone(name, incarnation, position).await;
         }
-        hub.after_alone(&self.name, self.incarnation, self.position).await
+        let batch = hub.after(name, incarnation, position).await?;
+        if batch.is_outdated(self.tail) {
+            return hub.after_up_to(name, incarnation, position, self.tail).await;
+        }
+        Ok(batch)
     }
 
     /// Sends a batch. It may have been read a moment ago by somebody else; what the watch has told since then counts.

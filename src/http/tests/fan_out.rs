@@ -82,6 +82,41 @@ async fn clients_ahead_of_the_clock_share_the_data_and_have_their_own_cursor() {
 }
 
 #[tokio::test]
+async fn a_character_in_pieces_is_told_once_for_all() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let front = Front::new();
+    front.create("s", "text/plain", "").await;
+    let target = path("s") + "?offset=now&live=sse";
+    let mut subscribers = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let mut events = Events::of(front.start("GET", &target, &[], "").await);
+        events.control().await;
+        subscribers.push(events);
+    }
+    let before = front.fake.reads.load(Ordering::Relaxed);
+    let received = join_all(subscribers.iter_mut().map(Events::data));
+    let writer = async {
+        for (written, piece) in (1..).zip([b"\xe2", b"\x82", b"\xac"]) {
+            let text = [("content-type", "text/plain")];
+            front.send("POST", &path("s"), &text, &piece[..]).await;
+            while front.fake.reads.load(Ordering::Relaxed) < before + written {
+                tokio::task::yield_now().await;
+            }
+            // All are awake and have seen the piece.
+            for _ in 0..SUBSCRIBERS {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let (received, ()) = tokio::join!(received, writer);
+    assert!(received.iter().all(|data| data == "€"));
+    assert_eq!(front.fake.reads.load(Ordering::Relaxed), before + 3);
+    assert_eq!(encoded(&snapshotter), 1);
+}
+
+#[tokio::test]
 async fn a_message_is_read_once_for_all_long_polls() {
     let front = Front::new();
     front.create("s", "text/plain", "").await;

@@ -29,6 +29,14 @@ async fn stored_text_cannot_forge_an_event() {
 }
 
 #[tokio::test]
+async fn spaces_at_the_beginning_of_a_line_are_kept() {
+    let front = Front::new();
+    front.create("s", "text/plain", "a\n b\n  c\n:d").await;
+    let mut events = subscribe(&front, "-1").await;
+    assert_eq!(events.data().await, "a\n b\n  c\n:d");
+}
+
+#[tokio::test]
 async fn a_character_that_is_cut_waits_for_its_end() {
     let front = Front::new();
     front.create("s", "text/plain", "").await;
