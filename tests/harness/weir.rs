@@ -83,6 +83,11 @@ impl Weir {
         weir
     }
 
+    /// The backend that it runs on.
+    pub(crate) fn storage(&self) -> Storage {
+        self.storage
+    }
+
     /// Where clients connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.addresses.listen
