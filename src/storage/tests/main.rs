@@ -1,6 +1,7 @@
 //! One behaviour suite for every backend, a comparison with a model, and what only stores on disk must survive.
 
 mod create;
+mod model;
 mod support;
 
 /// Runs each of the named functions once per backend, with an empty store, and once more with the store closed and
