@@ -7,6 +7,7 @@
 //! | `headers` | texts as header values: producer, lifetime, content type, `Stream-Seq`, cursor, `If-None-Match` |
 //! | `json` | bodies in JSON mode |
 //! | `grammar` | JSON's grammar once more, to have something to compare with |
+//! | `recovery/` | the file backend over damaged files: a history (`script`), damage (`damage`), what is seen (`state`) |
 //! | `seeds` | inputs to begin with |
 //!
 //! The fuzz targets in `tests/fuzz` call these for as long as one likes; `tests/main.rs` calls them in every test run,
@@ -19,12 +20,14 @@ mod headers;
 mod json;
 mod names;
 mod offsets;
+mod recovery;
 mod seeds;
 
 pub use headers::headers;
 pub use json::json;
 pub use names::names;
 pub use offsets::offsets;
+pub use recovery::file_recovery;
 
 /// One check with inputs to begin with.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,7 @@ pub struct Target {
 }
 
 /// All checks.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target {
         name: "offsets",
         check: offsets,
@@ -58,5 +61,10 @@ pub const TARGETS: [Target; 4] = [
         name: "json",
         check: json,
         seeds: seeds::json,
+    },
+    Target {
+        name: "file_recovery",
+        check: file_recovery,
+        seeds: seeds::file_recovery,
     },
 ];

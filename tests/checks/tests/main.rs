@@ -125,3 +125,8 @@ fn headers() {
 fn json() {
     run("json", 2048);
 }
+
+#[test]
+fn file_recovery() {
+    run("file_recovery", 256);
+}
