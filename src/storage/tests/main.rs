@@ -1,5 +1,6 @@
 //! One behaviour suite for every backend, a comparison with a model, and what only stores on disk must survive.
 
+mod crash;
 mod create;
 mod model;
 mod support;

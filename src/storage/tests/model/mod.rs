@@ -11,7 +11,8 @@ use weir_protocol::{ListRequest, ReadError, ReadFrom, ReadResult, StreamName, Ta
 use weir_storage::{Batch, Change, Command, Storage};
 
 use self::steps::{Step, all_names, steps};
-use self::world::{Seen, World};
+use self::world::Seen;
+pub(crate) use self::world::World;
 use crate::support::{Kind, Store};
 
 /// How many runs of random steps are made; more by an environment variable.
@@ -152,7 +153,8 @@ fn by_stream(changes: Vec<Change>) -> BTreeMap<StreamName, Vec<TailEvent>> {
     events
 }
 
-fn seen(result: ReadResult) -> Seen {
+/// A read's answer in the model's terms.
+pub(crate) fn seen(result: ReadResult) -> Seen {
     let messages = result.runs.iter().flat_map(|run| {
         assert_eq!(
             run.lengths.iter().map(|length| *length as usize).sum::<usize>(),
