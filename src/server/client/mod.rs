@@ -31,6 +31,8 @@ pub(crate) use error::ClientError;
 
 use http::Client;
 
+const DEFAULT_URL: &str = "http://127.0.0.1:4437";
+
 /// `weir stream ...`.
 #[derive(Debug, Args)]
 pub(crate) struct StreamArgs {
@@ -41,7 +43,7 @@ pub(crate) struct StreamArgs {
         env = "WEIR_URL",
         hide_env_values = true,
         value_name = "URL",
-        default_value = "http://127.0.0.1:4437"
+        default_value = DEFAULT_URL
     )]
     url: String,
     #[command(subcommand)]
@@ -74,7 +76,9 @@ impl StreamArgs {
     /// # Errors
     /// See [`ClientError`].
     pub(crate) async fn run(&self) -> Result<(), ClientError> {
-        let client = Client::new(&self.url)?;
+        // An empty variable counts as absent.
+        let url = if self.url.is_empty() { DEFAULT_URL } else { &self.url };
+        let client = Client::new(url)?;
         match &self.operation {
             Operation::Create(args) => create::run(&client, args).await,
             Operation::Append(args) => append::run(&client, args).await,

@@ -1,5 +1,6 @@
 //! The flags that set keys, made from the table of keys.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
@@ -38,7 +39,7 @@ impl Args for ConfigArgs {
             .long("config")
             .env("WEIR_CONFIG")
             .value_name("FILE")
-            .value_parser(clap::value_parser!(PathBuf))
+            .value_parser(clap::value_parser!(OsString))
             .help("The configuration file, in TOML");
         let flags = KEYS.iter().map(|key| {
             Arg::new(key.name)
@@ -68,9 +69,9 @@ impl FromArgMatches for ConfigArgs {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        let file: Option<&PathBuf> = matches.get_one(FILE);
+        let file: Option<&OsString> = matches.get_one(FILE);
         // Empty counts as absent, as with every other variable.
-        self.file = file.filter(|path| !path.as_os_str().is_empty()).cloned();
+        self.file = file.filter(|path| !path.is_empty()).map(PathBuf::from);
         let flag = |name: &'static str| Some((name, matches.get_one::<String>(name)?.clone()));
         self.flags = KEYS.iter().filter_map(|key| flag(key.name)).collect();
         Ok(())

@@ -69,7 +69,7 @@ impl Kind {
                 humantime::parse_duration(text).is_ok_and(|duration| (*min..=*max).contains(&duration))
             }
             Self::Origin => text == "*" || is_origin(text),
-            Self::LogFilter => !text.is_empty() && EnvFilter::try_new(text).is_ok(),
+            Self::LogFilter => text.split(',').all(is_directive) && EnvFilter::try_new(text).is_ok(),
         }
     }
 
@@ -92,6 +92,11 @@ impl Kind {
             _ => toml::Value::from(text),
         }
     }
+}
+
+/// Whether one directive says what it means: a mistyped level would pass for a module's name and silence all others.
+fn is_directive(text: &str) -> bool {
+    text.contains(['=', '[']) || ["off", "error", "warn", "info", "debug", "trace"].contains(&text)
 }
 
 /// Whether the text is a scheme and an authority: browsers compare it as a whole, so a path would never match.

@@ -51,6 +51,12 @@ pub(crate) enum ConfigError {
         /// As it was written.
         name: String,
     },
+    /// A variable whose value is no text.
+    #[error("the value of environment variable {name} is not UTF-8")]
+    NotText {
+        /// Its name.
+        name: String,
+    },
     /// A value that the key cannot have.
     #[error("{key}: impossible value {value} in {source_of}; allowed: {allowed}")]
     Impossible {
@@ -148,18 +154,25 @@ pub(crate) fn apply_file(settings: &mut Settings, path: &Path) -> Result<(), Con
 /// Lays the environment over `settings`. A variable that is empty counts as absent.
 ///
 /// # Errors
-/// For a variable with our prefix that is no key, and for an impossible value.
+/// For a variable with our prefix that is no key or no text, and for an impossible value.
 pub(crate) fn apply_environment(
     settings: &mut Settings,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), ConfigError> {
-    let ours: Map<String, String> = variables
-        .into_iter()
-        .map(|(name, value)| (lossy(&name), lossy(&value)))
-        .filter(|(name, value)| {
-            name.starts_with(ENV_PREFIX) && !OTHER_VARIABLES.contains(&name.as_str()) && !is_service_link(name, value)
-        })
-        .collect();
+    let mut ours = Map::new();
+    for (name, value) in variables {
+        let name = name.to_string_lossy().into_owned();
+        if !name.starts_with(ENV_PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
+            continue;
+        }
+        match value.into_string() {
+            Ok(value) if is_service_link(&name, &value) => {}
+            Ok(value) => {
+                ours.insert(name, value);
+            }
+            Err(_) => return Err(ConfigError::NotText { name }),
+        }
+    }
     let values = Environment::with_prefix(ENV_PREFIX.trim_end_matches('_'))
         .prefix_separator("_")
         .ignore_empty(true)
@@ -216,10 +229,6 @@ fn as_written(value: &Value) -> String {
 /// In one order, so that of several mistakes always the same one is named.
 fn sorted(values: Map<String, Value>) -> BTreeMap<String, Value> {
     values.into_iter().collect()
-}
-
-fn lossy(text: &OsString) -> String {
-    text.to_string_lossy().into_owned()
 }
 
 /// Whether Kubernetes set the variable: it gives every pod the addresses of the services around it, and for a service

@@ -251,6 +251,13 @@ fn what_cannot_be_is_refused_with_its_place_and_what_can_be() {
             },
             &["log_filter: impossible value 'weir_http=loud' in flag --log-filter; allowed: off, error,"],
         ),
+        (
+            Layers {
+                flags: &[("log_filter", "verbose")],
+                ..Layers::default()
+            },
+            &["log_filter: impossible value 'verbose' in flag --log-filter; allowed: off, error,"],
+        ),
         // Each possible by itself, but not together.
         (
             Layers {

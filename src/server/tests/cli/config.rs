@@ -1,5 +1,8 @@
 //! Configuration as the process takes it: the rules themselves are tested beside the code.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::support::{Done, run, weir};
 
 #[test]
@@ -26,6 +29,25 @@ fn config_shows_every_layer() {
     let json: serde_json::Value = serde_json::from_str(&Done::of(command.output().unwrap()).ok()).unwrap();
     assert_eq!(json["storage"]["value"], "file");
     assert_eq!(json["listen"]["source"], "default");
+}
+
+#[test]
+fn an_empty_variable_counts_as_absent() {
+    let mut command = weir(&["config"]);
+    command.env("WEIR_CONFIG", "").env("WEIR_STORAGE", "");
+    let printed = Done::of(command.output().unwrap()).ok();
+    assert!(printed.contains("storage = \"redb\"\n"), "{printed}");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    let mut command = weir(&["config"]);
+    command.env("WEIR_DATA_DIR", OsStr::from_bytes(b"/data/\xff"));
+    let complaint = Done::of(command.output().unwrap()).refused(2);
+    assert_eq!(
+        complaint,
+        "error: the value of environment variable WEIR_DATA_DIR is not UTF-8\n"
+    );
 }
 
 #[test]
