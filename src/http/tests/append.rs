@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use weir_http::Settings;
 
-use crate::support::{Front, fed, offset, path, settings};
+use crate::support::{Front, fed, offset, path};
 
 const TEXT: (&str, &str) = ("content-type", "text/plain");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -160,7 +160,7 @@ async fn a_producer_closes_once() {
 async fn what_is_not_understood_is_refused_and_stores_nothing() {
     let front = Front::with(Settings {
         max_body_bytes: 100,
-        ..settings()
+        ..Settings::default()
     });
     front.create("t", "text/plain", "").await;
     front.create("j", "application/json", "").await;
@@ -249,7 +249,7 @@ async fn stream_seq_must_rise() {
 async fn a_body_without_a_length_is_measured_as_it_comes() {
     let front = Front::with(Settings {
         max_body_bytes: 10,
-        ..settings()
+        ..Settings::default()
     });
     front.create("s", "text/plain", "").await;
     let pieces = |count| {
@@ -270,7 +270,7 @@ async fn bodies_share_a_budget_and_give_it_back() {
     let front = Front::with(Settings {
         max_body_bytes: 8,
         max_inflight_body_bytes: 8,
-        ..settings()
+        ..Settings::default()
     });
     front.create("s", "text/plain", "").await;
     let (sender, body) = fed();

@@ -3,9 +3,9 @@
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use weir_http::Settings;
 
-use crate::support::{Front, path, settings};
+use crate::support::{Front, path};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_answer_may_be_seen_by_browsers_and_is_taken_for_nothing_else() {
     let front = Front::new();
     front.create("s", "text/plain", "x").await;
@@ -85,7 +85,7 @@ async fn a_preflight_allows_all_that_the_protocol_sends() {
 async fn one_origin_can_be_named() {
     let front = Front::with(Settings {
         cors_allow_origin: "https://app.example".to_owned(),
-        ..settings()
+        ..Settings::default()
     });
     let answer = front.get(&path("s")).await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");

@@ -98,6 +98,11 @@ impl Fake {
         entry.tail.send_replace(TailEvent::Gone);
     }
 
+    /// The stored messages of a stream, as they lie in memory.
+    pub(crate) fn messages(&self, name: &str) -> Vec<Bytes> {
+        self.entries.lock().unwrap()[name].messages.clone()
+    }
+
     /// How many messages there are in all streams.
     pub(crate) fn message_count(&self) -> usize {
         let entries = self.entries.lock().unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use weir_http::Settings;
 
-use crate::support::{Answer, Front, offset, path, settings};
+use crate::support::{Answer, Front, offset, path};
 
 /// The interval in which the tests' clock stands.
 const INTERVAL: u64 = 1000;
@@ -64,7 +64,7 @@ async fn what_comes_later_ends_the_wait() {
 async fn nothing_is_204_after_the_time_limit() {
     let front = Front::with(Settings {
         long_poll_timeout: Duration::from_secs(7),
-        ..settings()
+        ..Settings::default()
     });
     front.create("s", "text/plain", "old").await;
     for from in ["now", &offset(3)] {

@@ -13,6 +13,7 @@ mod head;
 mod list;
 mod long_poll;
 mod read;
+mod settings;
 mod shutdown;
 mod slow;
 mod socket;

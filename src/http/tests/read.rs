@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use http_body_util::BodyExt as _;
 use weir_http::Settings;
 
-use crate::support::{Answer, Front, offset, path, settings};
+use crate::support::{Answer, Front, offset, path};
 
 const PUBLIC: &str = "public, max-age=60, stale-while-revalidate=300";
 
@@ -89,7 +90,7 @@ async fn now_is_the_tail_and_is_never_kept() {
 async fn a_read_has_a_limit_and_only_its_last_page_is_up_to_date() {
     let front = Front::with(Settings {
         max_read_bytes: 10,
-        ..settings()
+        ..Settings::default()
     });
     front.create("s", "application/json", "").await;
     for value in 100..106 {
@@ -104,6 +105,26 @@ async fn a_read_has_a_limit_and_only_its_last_page_is_up_to_date() {
         assert_eq!(page.header("stream-closed"), at_end);
         assert_eq!(page.header("cache-control"), PUBLIC);
         target = format!("{}?offset={}", path("s"), page.header("stream-next-offset"));
+    }
+}
+
+#[tokio::test]
+async fn stored_bytes_are_sent_from_where_they_lie() {
+    let front = Front::new();
+    front.create("b", "application/octet-stream", "hello").await;
+    front.append("b", "application/octet-stream", "world").await;
+    front.create("j", "application/json", r#"["hello","world"]"#).await;
+    for (name, live) in [("b", ""), ("j", ""), ("b", "&live=long-poll"), ("j", "&live=long-poll")] {
+        let stored = front.fake.messages(name);
+        let target = format!("{}?offset=-1{live}", path(name));
+        let mut body = front.start("GET", &target, &[], "").await.into_body();
+        let mut sent = Vec::new();
+        while let Some(frame) = body.frame().await {
+            sent.push(frame.unwrap().into_data().unwrap().as_ptr());
+        }
+        for message in stored {
+            assert!(sent.contains(&message.as_ptr()), "{name}{live}: a message was copied");
+        }
     }
 }
 

@@ -6,21 +6,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use weir_http::Settings;
 
-use crate::socket::{DRAIN, Server};
-use crate::support::{path, settings};
-
-fn patient() -> Settings {
-    Settings {
-        long_poll_timeout: Duration::from_secs(60),
-        sse_max_duration: Duration::from_secs(60),
-        request_timeout: Duration::from_secs(60),
-        ..settings()
-    }
-}
+use crate::socket::{PATIENCE, Server};
+use crate::support::path;
 
 #[tokio::test]
 async fn requests_in_flight_finish_and_live_reads_end() {
-    let server = Server::with(patient(), DRAIN).await;
+    let server = Server::start().await;
     server.front.create("s", "text/plain", "old").await;
     let mut writer = server.connect().await;
     let head = "POST /v1/stream/s HTTP/1.1\r\nhost: h\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\n";
@@ -52,14 +43,14 @@ async fn requests_in_flight_finish_and_live_reads_end() {
     writer.write("st").await;
     let written = writer.answer().await;
     assert_eq!((written.status.as_u16(), written.header("connection")), (204, "close"));
-    timeout(DRAIN, server.task).await.unwrap().unwrap().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    timeout(PATIENCE, server.task).await.unwrap().unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(server.front.get(&path("s")).await.text(), "oldbest");
 }
 
 #[tokio::test]
 async fn what_does_not_finish_in_time_is_cut() {
-    let server = Server::with(patient(), Duration::from_millis(200)).await;
+    let server = Server::with(Settings::default(), Duration::from_millis(200), PATIENCE).await;
     server.front.create("s", "text/plain", "").await;
     let mut writer = server.connect().await;
     let head = "POST /v1/stream/s HTTP/1.1\r\nhost: h\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\n";
@@ -67,7 +58,7 @@ async fn what_does_not_finish_in_time_is_cut() {
     sleep(Duration::from_millis(50)).await;
     let began = Instant::now();
     server.front.trigger.fire();
-    timeout(DRAIN, server.task).await.unwrap().unwrap().unwrap();
+    timeout(PATIENCE, server.task).await.unwrap().unwrap().unwrap();
     assert!(began.elapsed() >= Duration::from_millis(190), "{:?}", began.elapsed());
     assert_eq!(writer.rest().await, "");
     assert_eq!(server.front.fake.message_count(), 0);
@@ -77,5 +68,5 @@ async fn what_does_not_finish_in_time_is_cut() {
 async fn a_server_whose_trigger_is_gone_ends() {
     let Server { front, task, .. } = Server::start().await;
     drop(front);
-    timeout(DRAIN, task).await.unwrap().unwrap().unwrap();
+    timeout(PATIENCE, task).await.unwrap().unwrap().unwrap();
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::{Instant, sleep};
 
-use crate::socket::{HEAD_TIMEOUT, Server};
+use crate::socket::{HURRIED, Server};
 use crate::support::path;
 
 const POST: &str = "POST /v1/stream/s HTTP/1.1\r\nhost: h\r\ncontent-type: text/plain\r\n";
@@ -73,20 +73,20 @@ async fn what_is_not_http_is_refused() {
 
 #[tokio::test]
 async fn a_slow_sender_is_told_and_let_go() {
-    let server = Server::start().await;
+    let server = Server::hurried().await;
     server.front.create("s", "text/plain", "").await;
     let mut client = server.connect().await;
     client.write(format!("{POST}content-length: 1000\r\n\r\nhello")).await;
     let began = Instant::now();
     client.answer().await.is_problem(408, "body-timeout");
-    assert!(began.elapsed() >= Duration::from_millis(250));
+    assert!(began.elapsed() >= HURRIED - Duration::from_millis(50));
     assert_eq!(client.rest().await, "");
     assert_eq!(server.front.fake.message_count(), 0);
 }
 
 #[tokio::test]
 async fn a_slow_head_ends_the_connection() {
-    let server = Server::start().await;
+    let server = Server::hurried().await;
     for beginning in [
         "",
         "G",
@@ -99,16 +99,13 @@ async fn a_slow_head_ends_the_connection() {
         client.write(beginning).await;
         assert_eq!(client.rest().await, "", "{beginning}");
         let waited = began.elapsed();
-        assert!(
-            waited >= HEAD_TIMEOUT - Duration::from_millis(50),
-            "{beginning} {waited:?}"
-        );
+        assert!(waited >= HURRIED - Duration::from_millis(50), "{beginning} {waited:?}");
     }
 }
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let server = Server::start().await;
+    let server = Server::hurried().await;
     let mut client = server.connect().await;
     client.request("GET", "/v1/streams", "", "").await;
     assert_eq!(client.answer().await.status, 200);
@@ -140,7 +137,7 @@ async fn a_subscriber_that_goes_away_is_forgotten() {
     let began = Instant::now();
     while waiting() > 0.5 {
         assert!(
-            began.elapsed() < Duration::from_secs(1),
+            began.elapsed() < Duration::from_secs(10),
             "long before the answer would end by itself"
         );
         sleep(Duration::from_millis(5)).await;

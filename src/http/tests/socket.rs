@@ -11,13 +11,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use weir_http::{Settings, serve};
 
-use crate::support::{Answer, Front, settings};
+use crate::support::{Answer, Front};
 
 /// Far more than anything here takes, and less than a hanging test should.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) const DRAIN: Duration = Duration::from_secs(10);
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_millis(400);
+/// How long a hurried server waits for a head, and for a body.
+pub(crate) const HURRIED: Duration = Duration::from_millis(400);
 
 pub(crate) struct Server {
     pub(crate) front: Front,
@@ -26,21 +26,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// A server that waits for everything.
     pub(crate) async fn start() -> Self {
-        Self::with(settings(), DRAIN).await
+        Self::with(Settings::default(), PATIENCE, PATIENCE * 2).await
     }
 
-    pub(crate) async fn with(settings: Settings, drain: Duration) -> Self {
+    /// A server that waits for nobody.
+    pub(crate) async fn hurried() -> Self {
+        let settings = Settings {
+            request_timeout: HURRIED,
+            ..Settings::default()
+        };
+        Self::with(settings, PATIENCE, HURRIED).await
+    }
+
+    pub(crate) async fn with(settings: Settings, drain: Duration, head: Duration) -> Self {
         let front = Front::with(settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = serve(
-            listener,
-            front.router.clone(),
-            front.shutdown.clone(),
-            drain,
-            HEAD_TIMEOUT,
-        );
+        let served = serve(listener, front.router.clone(), front.shutdown.clone(), drain, head);
         Self {
             front,
             address,

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use weir_http::Settings;
 
-use crate::support::{Events, Front, offset, path, settings};
+use crate::support::{Events, Front, offset, path};
 
 async fn subscribe(front: &Front, name: &str, from: &str) -> Events {
     let target = format!("{}?offset={from}&live=sse", path(name));
@@ -161,7 +161,7 @@ async fn silence_is_broken_by_comments_and_the_answer_ends_in_time() {
     let front = Front::with(Settings {
         sse_max_duration: Duration::from_secs(60),
         sse_keep_alive: Duration::from_secs(15),
-        ..settings()
+        ..Settings::default()
     });
     front.create("s", "text/plain", "x").await;
     let began = Instant::now();
@@ -177,7 +177,10 @@ async fn silence_is_broken_by_comments_and_the_answer_ends_in_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_answer_ends_in_time_too() {
-    let front = Front::new();
+    let front = Front::with(Settings {
+        sse_max_duration: Duration::from_secs(2),
+        ..Settings::default()
+    });
     front.create("s", "text/plain", "").await;
     let began = Instant::now();
     let mut events = subscribe(&front, "s", "now").await;

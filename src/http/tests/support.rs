@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -32,19 +31,11 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// Timeouts that tests can wait for.
-pub(crate) fn settings() -> Settings {
-    Settings {
-        long_poll_timeout: Duration::from_millis(300),
-        sse_max_duration: Duration::from_secs(2),
-        request_timeout: Duration::from_millis(300),
-        ..Settings::default()
-    }
-}
-
 impl Front {
+    /// With the default time limits: far longer than anything takes on a busy machine. A test that waits for one stops
+    /// the clock or sets its own.
     pub(crate) fn new() -> Self {
-        Self::with(settings())
+        Self::with(Settings::default())
     }
 
     pub(crate) fn with(settings: Settings) -> Self {

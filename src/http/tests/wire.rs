@@ -1,5 +1,7 @@
 //! Over real sockets: HTTP/1.1 and HTTP/2 on one port, and connections that live on.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
@@ -7,8 +9,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
+use weir_http::Settings;
 
-use crate::socket::Server;
+use crate::socket::{PATIENCE, Server};
 use crate::support::{offset, path};
 
 const TEXT: &str = "content-type: text/plain\r\n";
@@ -95,7 +98,11 @@ async fn a_connection_lives_through_errors() {
 
 #[tokio::test]
 async fn answers_without_a_body_say_nothing_of_its_length() {
-    let server = Server::start().await;
+    let settings = Settings {
+        long_poll_timeout: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let server = Server::with(settings, PATIENCE, PATIENCE).await;
     server.front.create("s", "application/octet-stream", "hello").await;
     let mut client = server.connect().await;
     client.request("GET", &path("s"), "", "").await;
@@ -164,9 +171,11 @@ async fn a_client_that_asks_first_is_refused_without_its_body() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_although_it_is_being_sent() {
-    let mut settings = crate::support::settings();
-    settings.max_body_bytes = 1000;
-    let server = Server::with(settings, crate::socket::DRAIN).await;
+    let settings = Settings {
+        max_body_bytes: 1000,
+        ..Settings::default()
+    };
+    let server = Server::with(settings, PATIENCE, PATIENCE).await;
     server.front.create("s", "text/plain", "").await;
     let mut client = server.connect().await;
     client.request("POST", &path("s"), TEXT, &"x".repeat(2_000_000)).await;
