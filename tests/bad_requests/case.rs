@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::harness::Weir;
 use crate::harness::wire::{self, Reply, Step};
 
-use super::http2::{self, Whole};
+use super::frames;
+use super::http2::Whole;
 
 /// What must come back.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +79,7 @@ impl Case {
                 )
             }
             Talk::Http2(request) => judge(Some(&request.exchange(weir)), self.expect),
-            Talk::Frames(steps) => http2::judge(weir, steps.clone(), self.expect),
+            Talk::Frames(steps) => frames::judge(weir, steps.clone(), self.expect),
         };
         outcome.map_err(|found| format!("{}: expected {:?}, {found}", self.name, self.expect))
     }

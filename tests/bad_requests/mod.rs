@@ -4,6 +4,7 @@
 mod bodies;
 mod case;
 mod conditions;
+mod frames;
 mod framing;
 mod headers;
 mod http2;
@@ -91,6 +92,7 @@ fn refuses_all(weir: &Weir) {
         bodies::cases(),
         framing::cases(),
         http2::cases(),
+        frames::cases(),
     ]
     .into_iter()
     .flatten()
