@@ -96,7 +96,9 @@ fn confirm(record: &StreamRecord, create: &Create) -> Result<Created, CreateErro
 fn same_content_type(record: &StreamRecord, create: &Create) -> bool {
     match &create.content_type {
         Some(given) => given.same_media_type(&record.content_type),
-        None => record.fork.is_some() || record.content_type.same_media_type(&ContentType::octet_stream()),
+        // A fork's type is its source's; whether that is the same is a question of the origin.
+        None if record.fork.is_some() || create.fork.is_some() => true,
+        None => record.content_type.same_media_type(&ContentType::octet_stream()),
     }
 }
 

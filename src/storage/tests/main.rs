@@ -1,12 +1,20 @@
 //! One behaviour suite for every backend, a comparison with a model, and what only stores on disk must survive.
 
+mod append;
+mod batches;
 mod crash;
 mod create;
+mod deletes;
+mod expiry;
+mod forks;
+mod keeping;
+mod lists;
 mod model;
+mod producers;
+mod reads;
 mod support;
 
-/// Runs each of the named functions once per backend, with an empty store, and once more with the store closed and
-/// opened again before every check that the function makes through [`support::Store::reopen`].
+/// Runs each of the named functions once per backend, with an empty store.
 #[macro_export]
 macro_rules! suite {
     ($($test:ident),* $(,)?) => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::test_runner::{Config, TestRunner};
 use weir_protocol::{ListRequest, ReadError, ReadFrom, ReadResult, StreamName, TailEvent};
-use weir_storage::{Batch, Change, Command, Storage};
+use weir_storage::{Batch, Change, Command};
 
 use self::steps::{Step, all_names, steps};
 use self::world::Seen;

@@ -4,8 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use weir_protocol::{
-    Append, Create, ForkRequest, Lifetime, ListRequest, Offset, Payload, ProducerHeaders, ReadFrom, StreamName,
-    StreamSeq, Timestamp,
+    Append, Create, ForkRequest, Lifetime, Offset, Payload, ProducerHeaders, ReadFrom, StreamName, StreamSeq, Timestamp,
 };
 use weir_storage::Op;
 

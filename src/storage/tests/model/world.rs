@@ -505,7 +505,11 @@ fn confirm(stream: &Stream, create: &Create) -> Result<Created, CreateError> {
     let asked_type = create.content_type.as_ref().map(ContentType::essence);
     let same_type = match asked_type {
         Some(asked) => asked == stream.content_type.essence(),
-        None => stream.fork.is_some() || stream.content_type.essence() == "application/octet-stream",
+        None => {
+            stream.fork.is_some()
+                || create.fork.is_some()
+                || stream.content_type.essence() == "application/octet-stream"
+        }
     };
     if !same_type {
         return Err(CreateError::ConfigMismatch("content type"));
