@@ -149,7 +149,8 @@ impl Gatherer {
             piece.row.payload.put(end..piece.range.end, &mut self.buffer);
         }
         let begun = (self.buffer.len() - self.whole) as u64;
-        let is_full = self.taken >= self.max_bytes || (self.taken > 0 && self.taken + begun > self.max_bytes);
+        // Whatever comes next ends a message of more than `begun` bytes. The first message is taken at any length.
+        let is_full = self.taken > 0 && self.taken + begun >= self.max_bytes;
         if is_full {
             ControlFlow::Break(())
         } else {

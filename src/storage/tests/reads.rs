@@ -57,6 +57,11 @@ fn returns_one_message_whatever_the_limit(store: &mut Store) {
     let result = store.read("a", ReadFrom::Start, 0).unwrap();
     assert_eq!(texts(&result), ["message"]);
     assert!(result.at_tail);
+    let large = "x".repeat(LARGE);
+    store.append("a", text(&large)).unwrap();
+    for limit in [0, 1, LARGE as u64 / 2] {
+        assert_eq!(texts(&store.read("a", at(7), limit).unwrap()), [&*large]);
+    }
 }
 
 fn reaches_the_tail_and_says_so(store: &mut Store) {

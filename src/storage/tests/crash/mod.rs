@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use weir_protocol::{ListRequest, ReadFrom};
 use weir_storage::Storage;
 
-use crate::model::{World, seen};
+use crate::model::{World, seen, short};
 use crate::support::{Kind, Store};
 
 /// How often the process is killed; more by an environment variable.
@@ -182,7 +182,12 @@ impl Check {
             assert_eq!(storage.head(name, now), self.world.head(name, now));
             let read = storage.read(name, ReadFrom::Start, u64::MAX, now).map(seen);
             let expected = self.world.read(name, ReadFrom::Start, u64::MAX, now);
-            assert!(read == expected, "{name}: {read:.300?}\ninstead of {expected:.300?}");
+            assert!(
+                read == expected,
+                "{name}: {}\ninstead of {}",
+                short(&read),
+                short(&expected)
+            );
         }
     }
 }

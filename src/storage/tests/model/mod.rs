@@ -132,8 +132,10 @@ impl Run {
         let expected: Result<Seen, ReadError> = self.world.read(name, from, max_bytes, now);
         assert!(
             answer == expected,
-            "{:?} reads {name} from {from:?}: {answer:.300?}\ninstead of {expected:.300?}",
-            self.store.kind
+            "{:?} reads {name} from {from:?}, at most {max_bytes}: {}\ninstead of {}",
+            self.store.kind,
+            short(&answer),
+            short(&expected)
         );
     }
 
@@ -142,6 +144,11 @@ impl Run {
         let page = self.store.storage().list_streams(request, now).unwrap();
         assert_eq!(page, self.world.list(request, now));
     }
+}
+
+/// The beginning of a value in words.
+pub(crate) fn short(value: &dyn std::fmt::Debug) -> String {
+    format!("{value:?}").chars().take(600).collect()
 }
 
 /// Only the order of one stream's events matters.
