@@ -7,7 +7,7 @@
 //! | `headers` | texts as header values: producer, lifetime, content type, `Stream-Seq`, cursor, `If-None-Match` |
 //! | `json` | bodies in JSON mode |
 //! | `grammar` | JSON's grammar once more, to have something to compare with |
-//! | `recovery/` | the file backend over damaged files: a history (`script`), damage (`damage`), what is seen (`state`) |
+//! | `recovery/` | the file backend over damaged files: a history (`script`), damage (`damage`, `layout`), what is seen (`state`) |
 //! | `seeds` | inputs to begin with |
 //!
 //! The fuzz targets in `tests/fuzz` call these for as long as one likes; `tests/main.rs` calls them in every test run,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::files;
 use super::input::Input;
+use super::layout;
 use super::script::Synced;
 
 /// What must hold after the damage that was done.
@@ -16,6 +17,8 @@ pub(super) enum Promise {
     WholeBatches,
     /// Every stream is in a state in which it once was, or the store says that it is damaged.
     EachStream,
+    /// Nothing is known of what is there; it can be looked at, and stays the same.
+    Calm,
 }
 
 /// Does what `input` says to the files of a store that is not open.
@@ -27,11 +30,17 @@ pub(super) fn damage(dir: &Path, synced: &Synced, input: &mut Input<'_>) -> Prom
             lose_power(dir, synced, input);
             Promise::WholeBatches
         }
-        _ => {
+        5 | 6 => {
             for _ in 0..=input.byte() % 3 {
                 break_one(dir, input);
             }
             Promise::EachStream
+        }
+        _ => {
+            for path in files(dir) {
+                forge(dir, &path, input);
+            }
+            Promise::Calm
         }
     }
 }
@@ -63,8 +72,31 @@ fn break_one(dir: &Path, input: &mut Input<'_>) {
         0 => write(&path, &read(&dir.join(other))),
         1 => write(&path, input.bytes(512)),
         2 => write(&path, &[&read(&path), input.bytes(64)].concat()),
+        // Only a stream's log: no redo log at all is what a new store has.
+        3 if path.starts_with(dir.join("streams")) => fs::remove_file(&path).expect("a file is removed"),
+        4 => {
+            let bytes = read(&path);
+            let borders = layout::borders(&path, &bytes);
+            let end = borders.get(usize::try_from(input.below(borders.len() as u64)).unwrap_or_default());
+            write(&path, end.and_then(|end| bytes.get(..*end)).unwrap_or(&bytes));
+        }
         _ => tear(&path, 0, input),
     }
+}
+
+/// Changes bytes as whoever knows the layout could: every checksum is right. No checksum protects from that, so the
+/// code behind them must take anything.
+fn forge(dir: &Path, path: &Path, input: &mut Input<'_>) {
+    let path = dir.join(path);
+    let mut bytes = read(&path);
+    for _ in 0..input.byte() % 4 {
+        let at = usize::try_from(input.below(bytes.len() as u64)).unwrap_or_default();
+        let count = 1 + usize::from(input.byte() % 9);
+        let new = input.bytes(count);
+        bytes.iter_mut().skip(at).zip(new).for_each(|(byte, new)| *byte = *new);
+    }
+    layout::seal(&path, &mut bytes);
+    write(&path, &bytes);
 }
 
 /// Changes something behind the first `safe` bytes.

@@ -19,6 +19,9 @@ const MAX_STEPS: u64 = 20;
 /// Sizes of messages: within a row, beyond one, and beyond what is read from a log at a time.
 const SIZES: [usize; 8] = [0, 1, 2, 7, 300, 5_000, 40_000, 150_000];
 
+/// So many batches in a row replace enough of a log for housekeeping to copy it.
+const BURST: usize = 90;
+
 /// A store with all that ever happened to it.
 pub(super) struct History {
     pub(super) store: FileStorage,
@@ -71,13 +74,17 @@ pub(super) fn play(dir: &Path, input: &mut Input<'_>) -> History {
                 // Opening syncs the redo log before it relies on it.
                 history.store = open(dir).expect("a store that nothing happened to opens");
             }
+            3 if input.byte().is_multiple_of(4) => {
+                let which = usize::from(input.byte());
+                durable = input.byte() >= 128;
+                for number in 0..BURST {
+                    history.apply(&model, heavy_batch(number, which, &history.names, durable));
+                }
+            }
             _ => {
                 let batch = batch(history.batches.len(), &history.names, input);
-                let answer = history.store.apply(batch.clone()).expect("a batch");
-                assert_eq!(answer, model.apply(batch.clone()).expect("a batch"), "{batch:?}");
-                history.states.push(State::of(&model, &history.names));
                 durable = batch.durable;
-                history.batches.push(batch);
+                history.apply(&model, batch);
             }
         }
         // Every batch takes more of the redo log than its beginning, so a new one is always shorter.
@@ -88,8 +95,18 @@ pub(super) fn play(dir: &Path, input: &mut Input<'_>) -> History {
             history.synced.redo_bytes = redo_bytes(dir);
         }
     }
-    assert_eq!(Some(&State::of(&history.store, &history.names)), history.states.last());
+    let last = State::of(&history.store, &history.names);
+    assert!(last.is_sound() && Some(&last) == history.states.last(), "{last:#?}");
     history
+}
+
+impl History {
+    fn apply(&mut self, model: &MemoryStorage, batch: Batch) {
+        let answer = self.store.apply(batch.clone()).expect("a batch");
+        assert_eq!(answer, model.apply(batch.clone()).expect("a batch"), "{batch:?}");
+        self.states.push(State::of(model, &self.names));
+        self.batches.push(batch);
+    }
 }
 
 impl Synced {
@@ -112,8 +129,76 @@ fn redo_bytes(dir: &Path) -> u64 {
     bytes(&dir.join("redo.log"))
 }
 
+/// An append of little that takes much to remember.
+fn heavy_batch(number: usize, which: usize, names: &[StreamName], durable: bool) -> Batch {
+    let name = names.get(which % names.len()).expect("an index within").clone();
+    let append = Append {
+        content_type: Some(content_type(false)),
+        payload: Payload::single(Bytes::from_static(b"x")).expect("a valid payload"),
+        close: false,
+        stream_seq: StreamSeq::new(&format!("{number:0>250}")).ok(),
+        producer: Some(ProducerHeaders {
+            id: "p".repeat(250).into(),
+            epoch: 0,
+            seq: number as u64,
+        }),
+    };
+    Batch {
+        commands: vec![Command {
+            at: LOOK_AT,
+            op: Op::Append(name, append),
+        }],
+        applied: Some(Bytes::copy_from_slice(&number.to_le_bytes())),
+        durable,
+    }
+}
+
+/// What a store answers to this tells what it knows of producers and sequence values, and which id comes next.
+pub(super) fn probe(names: &[StreamName]) -> Batch {
+    let mut ops = Vec::new();
+    for name in names {
+        for (id, seq) in [
+            ("producer-0", 1),
+            ("producer-0", 0),
+            ("producer-1", 1),
+            ("producer-1", 3),
+        ] {
+            let mut append = Append::close();
+            append.close = false;
+            append.content_type = Some(content_type(false));
+            append.payload = Payload::single(Bytes::from_static(b"y")).expect("a valid payload");
+            append.stream_seq = (seq == 3).then(|| StreamSeq::new("1").expect("a valid value"));
+            append.producer = Some(ProducerHeaders {
+                id: id.into(),
+                epoch: 0,
+                seq,
+            });
+            ops.push(Op::Append(name.clone(), append));
+        }
+    }
+    ops.push(Op::Expire {
+        cutoff: LOOK_AT,
+        limit: 8,
+    });
+    for name in names.iter().rev() {
+        let create = Create {
+            content_type: None,
+            lifetime: Lifetime::Forever,
+            payload: Payload::empty(),
+            closed: false,
+            fork: None,
+        };
+        ops.extend([Op::Delete(name.clone()), Op::Create(name.clone(), create)]);
+    }
+    Batch {
+        commands: ops.into_iter().map(|op| Command { at: LOOK_AT, op }).collect(),
+        applied: None,
+        durable: true,
+    }
+}
+
 /// The batch that follows on `number` others.
-pub(super) fn batch(number: usize, names: &[StreamName], input: &mut Input<'_>) -> Batch {
+fn batch(number: usize, names: &[StreamName], input: &mut Input<'_>) -> Batch {
     let at = Timestamp::from_millis(LOOK_AT.as_millis() - 60_000 + number as u64 * 1000);
     let shape = input.byte();
     let ops = (0..=shape % 3).map(|_| op(names, at, input));
@@ -184,7 +269,13 @@ fn op(names: &[StreamName], at: Timestamp, input: &mut Input<'_>) -> Op {
 
 fn content_type(is_json: bool) -> ContentType {
     let json = ContentType::parse("application/json").expect("a valid type");
-    if is_json { json } else { ContentType::octet_stream() }
+    // Long, so that every record is.
+    let bytes = format!("application/octet-stream; padding={}", "x".repeat(200));
+    if is_json {
+        json
+    } else {
+        ContentType::parse(&bytes).expect("a valid type")
+    }
 }
 
 fn payload(is_json: bool, detail: u8, input: &mut Input<'_>) -> Payload {
