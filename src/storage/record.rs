@@ -245,3 +245,108 @@ impl EncodedFork {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn time() -> impl Strategy<Value = Timestamp> {
+        any::<u64>().prop_map(Timestamp::from_millis)
+    }
+
+    fn offset() -> impl Strategy<Value = Offset> {
+        (0..=Offset::MAX.position()).prop_map(|position| Offset::new(position).unwrap())
+    }
+
+    fn lifetime() -> impl Strategy<Value = Lifetime> {
+        prop_oneof![
+            Just(Lifetime::Forever),
+            any::<u64>().prop_map(Lifetime::Ttl),
+            time().prop_map(Lifetime::ExpiresAt),
+        ]
+    }
+
+    fn fork() -> impl Strategy<Value = ForkRecord> {
+        let name = "[a-zé]{1,9}(/[a-z ]{1,9})?".prop_map(|name| StreamName::new(&name).unwrap());
+        let fields = (name, any::<u64>(), option::of(offset()), any::<u64>(), any::<bool>());
+        fields.prop_map(
+            |(source, source_id, requested_offset, sub_offset, inherited_lifetime)| ForkRecord {
+                source,
+                source_id,
+                requested_offset,
+                sub_offset,
+                inherited_lifetime,
+            },
+        )
+    }
+
+    fn closed_by() -> impl Strategy<Value = ClosedBy> {
+        let fields = (".{1,20}", any::<u64>(), any::<u64>());
+        fields.prop_map(|(producer, epoch, seq)| ClosedBy { producer, epoch, seq })
+    }
+
+    fn record() -> impl Strategy<Value = StreamRecord> {
+        let state = prop::sample::select(vec![State::Live, State::Deleted, State::Expired]);
+        let content_type = prop::sample::select(vec!["text/plain", "application/json; a=\"b;c\"", "x/y; q=A"]);
+        let content_type = content_type.prop_map(|text| ContentType::parse(text).unwrap());
+        let what = (any::<u64>(), state, content_type, lifetime(), option::of(fork()));
+        let when = (time(), time(), time(), option::of(time()));
+        let much = (offset(), offset(), any::<u64>());
+        let writers = (any::<bool>(), option::of(closed_by()), option::of(".{1,20}"));
+        (what, when, much, writers).prop_map(
+            |(
+                (id, state, content_type, lifetime, fork),
+                (created_at, updated_at, touched_at, indexed_deadline),
+                (one, other, message_count),
+                (closed, closed_by, last_stream_seq),
+            )| StreamRecord {
+                id,
+                state,
+                content_type,
+                lifetime,
+                created_at,
+                updated_at,
+                touched_at,
+                base: one.min(other),
+                tail: one.max(other),
+                message_count,
+                closed,
+                closed_by,
+                last_stream_seq,
+                indexed_deadline,
+                fork,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn records_come_back(record in record()) {
+            prop_assert_eq!(StreamRecord::decode(&record.encode()), Ok(record));
+        }
+
+        #[test]
+        fn any_bytes_are_a_record_or_damage(bytes in vec(any::<u8>(), 0..200)) {
+            match StreamRecord::decode(&bytes) {
+                Ok(record) => prop_assert!(record.base <= record.tail),
+                Err(error) => prop_assert!(matches!(error, StorageError::Damaged(_))),
+            }
+        }
+
+        #[test]
+        fn a_changed_record_does_not_break_the_decoder(record in record(), at: prop::sample::Index, with: u8) {
+            let mut bytes = record.encode();
+            let at = at.index(bytes.len());
+            bytes[at] = with;
+            if let Ok(record) = StreamRecord::decode(&bytes) {
+                prop_assert_eq!(StreamRecord::decode(&record.encode()), Ok(record));
+            }
+        }
+    }
+}

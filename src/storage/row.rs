@@ -249,3 +249,153 @@ impl Piece<'_> {
         (!range.is_empty()).then(|| self.payload.slice(range))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Message lengths: small, near a quarter of a row (where tearing begins), near a row, and several rows.
+    fn lengths() -> impl Strategy<Value = Vec<u32>> {
+        let row = u32::try_from(MAX_ROW_BYTES).unwrap();
+        let near = move |bytes: u32| bytes - 24..bytes + 24;
+        let length = prop_oneof![40 => 1_u32..200, 4 => near(row / 4), 2 => near(row), 1 => row..row * 3];
+        vec(length, 1..30)
+    }
+
+    /// The messages' lengths in one payload per write, of consecutive writes.
+    fn writes() -> impl Strategy<Value = Vec<Vec<u32>>> {
+        vec(lengths(), 1..4)
+    }
+
+    /// Bytes of which each tells its position.
+    fn bytes(start: u64, length: usize) -> Bytes {
+        (start..).take(length).map(|at| (at % 251) as u8).collect()
+    }
+
+    fn sum(lengths: &[u32]) -> usize {
+        lengths.iter().map(|length| *length as usize).sum()
+    }
+
+    fn packed(start: u64, writes: &[Vec<u32>]) -> Vec<Row> {
+        let mut packer = Packer::default();
+        let mut at = start;
+        for lengths in writes {
+            let payload = bytes(at, sum(lengths));
+            packer.add(at, false, lengths, &payload);
+            at += payload.len() as u64;
+        }
+        packer.finish()
+    }
+
+    /// The lengths of the messages that rows hold. Checks that they are rows and follow on each other.
+    fn unpacked(start: u64, rows: &[Row]) -> Vec<u32> {
+        let (mut at, mut begun, mut messages) = (start, 0, Vec::new());
+        for row in rows {
+            assert_eq!(row.start, at);
+            assert_eq!(row.payload, bytes(at, row.payload.len()));
+            assert_eq!(row.continues, begun > 0);
+            assert!(!row.payload.is_empty() && !row.lengths.contains(&0));
+            let mut stored = Vec::new();
+            row.encode_head(&mut stored);
+            assert!(4 + stored.len() + row.payload.len() <= MAX_ROW_BYTES);
+            for length in &row.lengths {
+                messages.push(begun + length);
+                begun = 0;
+            }
+            begun += u32::try_from(row.payload.len() - sum(&row.lengths)).unwrap();
+            at = row.end();
+        }
+        assert_eq!(begun, 0, "the last message ends");
+        messages
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn rows_hold_the_messages(start in 0_u64..1000, writes in writes()) {
+            let rows = packed(start, &writes);
+            prop_assert_eq!(unpacked(start, &rows), writes.concat());
+        }
+
+        #[test]
+        fn small_messages_are_not_torn(lengths in lengths()) {
+            let mut ends = std::collections::BTreeSet::new();
+            let rows = packed(0, std::slice::from_ref(&lengths));
+            ends.extend(rows.iter().map(Row::end));
+            let mut at = 0;
+            for length in lengths {
+                let end = at + u64::from(length);
+                if length as usize <= MAX_ROW_BYTES / 4 {
+                    prop_assert!(ends.range(at + 1..end).next().is_none());
+                }
+                at = end;
+            }
+        }
+
+        #[test]
+        fn packing_rows_again_keeps_the_messages(start in 0_u64..1000, writes in writes()) {
+            let small: Vec<Row> = writes
+                .iter()
+                .scan(start, |at, lengths| {
+                    let begin = *at;
+                    *at += sum(lengths) as u64;
+                    Some(packed(begin, std::slice::from_ref(lengths)))
+                })
+                .flatten()
+                .collect();
+            let mut packer = Packer::default();
+            for row in &small {
+                packer.add(row.start, row.continues, &row.lengths, &row.payload);
+            }
+            let rows = packer.finish();
+            prop_assert!(rows.len() <= small.len());
+            prop_assert_eq!(unpacked(start, &rows), writes.concat());
+        }
+
+        #[test]
+        fn a_gap_begins_a_new_row(writes in writes(), gap in 1_u64..100) {
+            let mut packer = Packer::default();
+            let mut starts = Vec::new();
+            let mut at = gap;
+            for lengths in &writes {
+                starts.push(at);
+                packer.add(at, false, lengths, &bytes(at, sum(lengths)));
+                at += sum(lengths) as u64 + gap;
+            }
+            let rows = packer.finish();
+            for (start, lengths) in starts.into_iter().zip(&writes) {
+                let of_write: Vec<Row> = rows
+                    .iter()
+                    .filter(|row| (start..start + sum(lengths) as u64).contains(&row.start))
+                    .cloned()
+                    .collect();
+                prop_assert_eq!(&unpacked(start, &of_write), lengths);
+            }
+        }
+
+        #[test]
+        fn heads_come_back(continues: bool, lengths in lengths(), rest in 1_usize..10) {
+            let row = Row { start: 0, continues, payload: bytes(0, sum(&lengths) + rest), lengths };
+            let mut stored = Vec::new();
+            row.encode_head(&mut stored);
+            let bytes = stored.len();
+            stored.extend_from_slice(&row.payload);
+            let head = RowHead::decode(&stored);
+            prop_assert_eq!(head, Some(RowHead { continues, lengths: row.lengths.clone(), bytes }));
+            let without_payload = RowHead::decode(&stored[..bytes]);
+            prop_assert_eq!(without_payload, None);
+        }
+
+        #[test]
+        fn any_bytes_are_a_head_or_none(stored in vec(any::<u8>(), 0..100)) {
+            if let Some(head) = RowHead::decode(&stored) {
+                prop_assert!(head.bytes + sum(&head.lengths) <= stored.len());
+                prop_assert!(head.bytes < stored.len());
+            }
+        }
+    }
+}

@@ -79,7 +79,7 @@ impl FileStorage {
             for (producer, state) in tables.meta.producers(id) {
                 copier.write(|writer| writer.producer(producer, state))?;
             }
-            copier.log.record_bytes = copier.write(|writer| writer.record(record))?;
+            copier.log.record_bytes = copier.write(|frames| frames.record(writer.seq(), record))?;
         }
         copier.sync()?;
         {
@@ -108,7 +108,7 @@ impl Copier {
             file,
             log: Log::default(),
         };
-        copier.write(|writer| writer.head(name, record))?;
+        copier.write(|writer| writer.head(name, 0, record))?;
         Ok(copier)
     }
 

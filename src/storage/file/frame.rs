@@ -26,9 +26,9 @@ const VERSION: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The first of a log: version (1), length of name (2), name, record.
+    /// The first of a log: version (1), sequence number (8), length of name (2), name, record.
     Head = 1,
-    /// A record that replaces the one before.
+    /// Sequence number (8), record that replaces the one before.
     Record = 2,
     /// Start (8), row.
     Row = 3,
@@ -49,20 +49,23 @@ impl Frame {
         (HEAD_BYTES + self.body.len()) as u64
     }
 
-    /// The stream's name and record.
-    pub(super) fn head(&self) -> Option<(StreamName, StreamRecord)> {
+    /// The stream's name, the batch's sequence number and the record.
+    pub(super) fn head(&self) -> Option<(StreamName, u64, StreamRecord)> {
         let (version, rest) = self.body.split_first()?;
         if *version != VERSION {
             return None;
         }
+        let (mut seq, rest) = rest.split_at_checked(8)?;
         let (mut length, rest) = rest.split_at_checked(2)?;
         let (name, record) = rest.split_at_checked(usize::from(length.get_u16_le()))?;
         let name = StreamName::new(std::str::from_utf8(name).ok()?).ok()?;
-        Some((name, StreamRecord::decode(record).ok()?))
+        Some((name, seq.get_u64_le(), StreamRecord::decode(record).ok()?))
     }
 
-    pub(super) fn record(&self) -> Option<StreamRecord> {
-        StreamRecord::decode(&self.body).ok()
+    /// The batch's sequence number and the record.
+    pub(super) fn record(&self) -> Option<(u64, StreamRecord)> {
+        let (mut seq, record) = self.body.split_at_checked(8)?;
+        Some((seq.get_u64_le(), StreamRecord::decode(record).ok()?))
     }
 
     pub(super) fn producer(&self) -> Option<(&str, ProducerState)> {
@@ -184,9 +187,10 @@ impl<'a> Writer<'a> {
     }
 
     /// Returns how many bytes the frame takes; so do all others.
-    pub(super) fn head(&mut self, name: &StreamName, record: &StreamRecord) -> u64 {
+    pub(super) fn head(&mut self, name: &StreamName, seq: u64, record: &StreamRecord) -> u64 {
         self.frame(Kind::Head, |buffer| {
             buffer.put_u8(VERSION);
+            buffer.put_u64_le(seq);
             // A name has at most 1024 bytes.
             buffer.put_u16_le(u16::try_from(name.as_str().len()).unwrap_or(u16::MAX));
             buffer.put_slice(name.as_str().as_bytes());
@@ -194,8 +198,11 @@ impl<'a> Writer<'a> {
         })
     }
 
-    pub(super) fn record(&mut self, record: &StreamRecord) -> u64 {
-        self.frame(Kind::Record, |buffer| buffer.put_slice(&record.encode()))
+    pub(super) fn record(&mut self, seq: u64, record: &StreamRecord) -> u64 {
+        self.frame(Kind::Record, |buffer| {
+            buffer.put_u64_le(seq);
+            buffer.put_slice(&record.encode());
+        })
     }
 
     pub(super) fn row(&mut self, row: &Row) -> u64 {

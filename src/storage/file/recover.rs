@@ -34,12 +34,15 @@ pub(super) fn recover(dir: &Path, files: &Files) -> Result<(Tables, Redo), Stora
     };
     replay.run(files, &mut tables)?;
     for id in files.logs()? {
-        read_log(files, id, &mut tables)?;
+        read_log(files, id, redo.seq(), &mut tables)?;
     }
     check_forks(&tables)?;
+    // Nothing is damaged: only now the redo log may lose what it had.
     if replay.changed {
         files.sync(replay.written.iter().copied())?;
         redo.reset(tables.meta.next_id(), tables.meta.applied.as_ref())?;
+    } else {
+        redo.cut_torn_end()?;
     }
     Ok((tables, redo))
 }
@@ -89,23 +92,29 @@ fn write_again(files: &Files, id: u64, position: u64, frames: &[u8]) -> Result<(
     Ok(file.write_all_at(frames, position)?)
 }
 
-/// Enters one stream.
-fn read_log(files: &Files, id: u64, tables: &mut Tables) -> Result<(), StorageError> {
+/// Enters one stream. `last_seq` is of the last batch that the redo log has.
+fn read_log(files: &Files, id: u64, last_seq: u64, tables: &mut Tables) -> Result<(), StorageError> {
     let file: Arc<File> = files.log(id, false)?;
     let end = file.metadata()?.len();
     let mut frames = Frames::new(&file, id, 0, end);
     let head = frames.next()?.and_then(|(_, frame)| frame.head());
-    let (name, record) = head
-        .filter(|(_, record)| record.id == id)
-        .ok_or_else(|| damaged(id, 0))?;
+    let head = head.filter(|(_, _, record)| record.id == id);
+    let (name, seq, record) = head.ok_or_else(|| damaged(id, 0))?;
     let mut reader = Reader {
         id,
         rows_end: record.base.position(),
+        seq,
         record,
         log: Log::ending_at(end),
     };
     while let Some((at, frame)) = frames.next()? {
         reader.take(at, &frame, tables).ok_or_else(|| damaged(id, at))?;
+    }
+    if reader.seq > last_seq {
+        return Err(StorageError::Damaged(format!(
+            "redo.log ends with batch {last_seq}, streams/{id}.log has batch {}",
+            reader.seq
+        )));
     }
     reader.finish(name, tables)
 }
@@ -113,6 +122,8 @@ fn read_log(files: &Files, id: u64, tables: &mut Tables) -> Result<(), StorageEr
 struct Reader {
     id: u64,
     record: StreamRecord,
+    /// Of the batch that wrote the record.
+    seq: u64,
     /// The position in the stream after the last row.
     rows_end: u64,
     log: Log,
@@ -124,11 +135,11 @@ impl Reader {
         match frame.kind {
             Kind::Head => return None,
             Kind::Record => {
-                let record = frame.record()?;
+                let (seq, record) = frame.record()?;
                 if record.id != self.id || record.base != self.record.base {
                     return None;
                 }
-                self.record = record;
+                (self.seq, self.record) = (seq, record);
                 self.log.dead += std::mem::replace(&mut self.log.record_bytes, frame.bytes());
             }
             Kind::Row => {

@@ -175,6 +175,26 @@ impl Redo {
         Ok(())
     }
 
+    /// Removes what was found behind the last whole record.
+    pub(super) fn cut_torn_end(&mut self) -> Result<(), StorageError> {
+        let length = self.file.metadata()?.len();
+        if length > self.end {
+            tracing::info!(
+                byte = self.end,
+                bytes = length - self.end,
+                "redo.log: a torn end is cut off"
+            );
+            self.file.set_len(self.end)?;
+            self.file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// The sequence number of the last record.
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// How many bytes the file has.
     pub(super) fn bytes(&self) -> u64 {
         self.end
@@ -220,8 +240,8 @@ impl Redo {
         Ok(())
     }
 
-    /// Opens the log of a store, shows every record's operations in order, and cuts off a torn end. `None` when there
-    /// is no log.
+    /// Opens the log of a store and shows every record's operations in order. A torn end stays until
+    /// [`Redo::cut_torn_end`]. `None` when there is no log.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] when a record that was synced cannot be read.
@@ -254,10 +274,6 @@ impl Redo {
         let seq = seq.ok_or_else(|| damaged(at))?;
         if find_durable(&file, at, length, seq)? {
             return Err(damaged(at));
-        }
-        if at < length {
-            tracing::info!(byte = at, bytes = length - at, "redo.log: a torn end is cut off");
-            file.set_len(at)?;
         }
         // What a killed process wrote may not be synced; no log may get it before.
         file.sync_all()?;

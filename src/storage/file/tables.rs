@@ -38,8 +38,8 @@ pub(super) struct LogWrite {
 }
 
 impl Tables {
-    /// A batch as the redo log's record, and what it appends to the logs.
-    pub(super) fn encode(&self, mutations: &Mutations) -> (Body, Vec<LogWrite>) {
+    /// The batch with number `seq` as the redo log's record, and what it appends to the logs.
+    pub(super) fn encode(&self, mutations: &Mutations, seq: u64) -> (Body, Vec<LogWrite>) {
         let mut producers: BTreeMap<u64, Vec<(&str, ProducerState)>> = BTreeMap::new();
         for ((id, producer), state) in &mutations.producers {
             producers.entry(*id).or_default().push((producer, *state));
@@ -52,7 +52,7 @@ impl Tables {
             .filter_map(|(name, record)| Some((name, record.as_ref()?)));
         for (name, record) in changed {
             let producers = producers.get(&record.id).map_or(&[][..], Vec::as_slice);
-            writes.push(self.encode_log(&mut body, name, record, mutations, producers));
+            writes.push(self.encode_log(&mut body, (name, record), seq, mutations, producers));
         }
         for id in &mutations.discarded {
             body.discard(*id);
@@ -69,8 +69,8 @@ impl Tables {
     fn encode_log(
         &self,
         body: &mut Body,
-        name: &StreamName,
-        record: &StreamRecord,
+        (name, record): (&StreamName, &StreamRecord),
+        seq: u64,
         mutations: &Mutations,
         producers: &[(&str, ProducerState)],
     ) -> LogWrite {
@@ -81,7 +81,7 @@ impl Tables {
         let begin = body.begin_write(id, position);
         let mut writer = Writer::new(id, position, &mut body.buffer);
         if log.is_none() {
-            writer.head(name, record);
+            writer.head(name, seq, record);
         }
         let mut rows = Vec::new();
         for row in mutations.rows.get(&id).into_iter().flatten() {
@@ -98,7 +98,7 @@ impl Tables {
         let record_bytes = match log {
             Some(log) => {
                 dead += log.record_bytes;
-                writer.record(record)
+                writer.record(seq, record)
             }
             None => 0,
         };

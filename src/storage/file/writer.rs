@@ -49,6 +49,11 @@ impl Writer {
         }
     }
 
+    /// The sequence number of the last batch.
+    pub(super) fn seq(&self) -> u64 {
+        self.redo.seq()
+    }
+
     /// Room must be made before a batch is run while a full disk keeps too much waiting.
     pub(super) fn make_room(&mut self, tables: &RwLock<Tables>, files: &Files) -> Result<(), StorageError> {
         if self.waiting_bytes > MAX_WAITING_BYTES {
@@ -69,7 +74,7 @@ impl Writer {
         tables: &RwLock<Tables>,
         files: &Files,
     ) -> Result<(), StorageError> {
-        let (body, writes) = read(tables)?.encode(&mutations);
+        let (body, writes) = read(tables)?.encode(&mutations, self.redo.seq() + 1);
         let record = self.redo.append(body)?;
         if durable {
             self.redo.sync()?;

@@ -1,5 +1,7 @@
 //! One behaviour suite for every backend, a comparison with a model, and what only stores on disk must survive.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod append;
 mod batches;
 mod crash;
@@ -12,6 +14,7 @@ mod lists;
 mod model;
 mod producers;
 mod reads;
+mod recovery;
 mod support;
 
 /// Runs each of the named functions once per backend, with an empty store.

@@ -79,12 +79,6 @@ impl Store {
         }
     }
 
-    /// Closes the store and tells why it does not open again.
-    pub(crate) fn refuses_to_open(&mut self) -> StorageError {
-        self.close();
-        self.kind.open(self.dir.path()).err().expect("the store opens")
-    }
-
     pub(crate) fn close(&mut self) {
         self.storage = None;
     }
