@@ -1,15 +1,13 @@
 //! Housekeeping: freeing what removed streams held, and copying logs that are mostly replaced frames.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 
 use weir_protocol::StreamName;
 
-use super::FileStorage;
-use super::files::sync_failed;
 use super::frame::{self, Kind};
 use super::log::{Frames, Log, damaged};
 use super::writer::{Writer, read, write};
+use super::{FileStorage, disk};
 use crate::error::StorageError;
 use crate::record::StreamRecord;
 use crate::row::Packer;
@@ -116,7 +114,7 @@ impl Copier {
     fn write<T>(&mut self, write: impl FnOnce(&mut frame::Writer<'_>) -> T) -> Result<T, StorageError> {
         let mut buffer = Vec::new();
         let result = write(&mut frame::Writer::new(self.id, self.log.end, &mut buffer));
-        self.file.write_all_at(&buffer, self.log.end)?;
+        disk::write(&self.file, &buffer, self.log.end)?;
         self.log.end += buffer.len() as u64;
         Ok(result)
     }
@@ -158,6 +156,6 @@ impl Copier {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.file.sync_all().map_err(|error| sync_failed(&error))
+        disk::sync(&self.file)
     }
 }

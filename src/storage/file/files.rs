@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::disk;
 use crate::error::StorageError;
 
 /// So many logs are open at once, at most.
@@ -38,7 +39,7 @@ impl Files {
         let (streams, trash) = (dir.join("streams"), dir.join("trash"));
         std::fs::create_dir_all(&streams)?;
         std::fs::create_dir_all(&trash)?;
-        File::open(dir)?.sync_all()?;
+        disk::sync(&File::open(dir)?)?;
         Ok(Self {
             streams_dir: File::open(&streams)?,
             trash_dir: File::open(&trash)?,
@@ -145,16 +146,12 @@ impl Files {
     pub(super) fn sync(&self, ids: impl ExactSizeIterator<Item = u64>) -> Result<(), StorageError> {
         #[cfg(target_os = "linux")]
         if ids.len() >= SYNC_ALL_FROM {
-            return rustix::fs::syncfs(&self.streams_dir).map_err(|error| sync_failed(&error.into()));
+            return disk::sync_all(&self.streams_dir);
         }
         for id in ids {
-            self.log(id, false)?.sync_all().map_err(|error| sync_failed(&error))?;
+            disk::sync(&*self.log(id, false)?)?;
         }
-        self.streams_dir.sync_all().map_err(|error| sync_failed(&error))?;
-        self.trash_dir.sync_all().map_err(|error| sync_failed(&error))
+        disk::sync(&self.streams_dir)?;
+        disk::sync(&self.trash_dir)
     }
-}
-
-pub(super) fn sync_failed(error: &std::io::Error) -> StorageError {
-    StorageError::Io(format!("written bytes cannot be synced: {error}"))
 }

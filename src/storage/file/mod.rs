@@ -8,12 +8,15 @@
 //! Readers hold a shared lock for as long as they read; a writer takes it exclusively only to make a batch visible.
 
 mod compact;
+mod disk;
 mod files;
 mod frame;
 mod log;
 mod recover;
 mod redo;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fs::File;

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use weir_protocol::StreamName;
 
+use super::disk;
 use super::files::Files;
 use super::frame::{self, Frame, Kind};
 use super::log::{Frames, Log, damaged};
@@ -89,7 +89,7 @@ fn write_again(files: &Files, id: u64, position: u64, frames: &[u8]) -> Result<(
             "streams/{id}.log has {length} bytes, redo.log goes on at byte {position}"
         )));
     }
-    Ok(file.write_all_at(frames, position)?)
+    Ok(disk::write(&file, frames, position)?)
 }
 
 /// Enters one stream. `last_seq` is of the last batch that the redo log has.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::disk;
 use crate::error::StorageError;
 
 const MAGIC: &[u8; 8] = b"weirredo";
@@ -155,11 +156,11 @@ impl Redo {
             .create(true)
             .truncate(true)
             .open(&path)?;
-        file.write_all_at(MAGIC, 0)?;
-        file.write_all_at(&body.buffer, position)?;
-        file.sync_all()?;
+        disk::write(&file, MAGIC, 0)?;
+        disk::write(&file, &body.buffer, position)?;
+        disk::sync(&file)?;
         std::fs::rename(&path, dir.join(NAME))?;
-        File::open(dir)?.sync_all()?;
+        disk::sync(&File::open(dir)?)?;
         Ok(Self {
             dir: dir.to_owned(),
             file,
@@ -185,7 +186,7 @@ impl Redo {
                 "redo.log: a torn end is cut off"
             );
             self.file.set_len(self.end)?;
-            self.file.sync_all()?;
+            disk::sync(&self.file)?;
         }
         Ok(())
     }
@@ -212,7 +213,7 @@ impl Redo {
     pub(super) fn append(&mut self, body: Body) -> Result<Bytes, StorageError> {
         let mut record = body.buffer;
         seal(&mut record, self.end, self.seq + 1, self.durable);
-        if let Err(error) = self.file.write_all_at(&record, self.end) {
+        if let Err(error) = disk::write(&self.file, &record, self.end) {
             let error = StorageError::from(error);
             if error == StorageError::Full {
                 // What was written of it must not stand before the next record.
@@ -231,10 +232,7 @@ impl Redo {
     /// [`StorageError`]; the state of the file is unknown then.
     pub(super) fn sync(&mut self) -> Result<(), StorageError> {
         if self.is_dirty() {
-            // Never Full: a failed sync cannot be tried again, whatever its reason.
-            self.file
-                .sync_data()
-                .map_err(|error| StorageError::Io(format!("redo.log cannot be synced: {error}")))?;
+            disk::sync_data(&self.file)?;
             self.durable = self.seq;
         }
         Ok(())
@@ -276,7 +274,7 @@ impl Redo {
             return Err(damaged(at));
         }
         // What a killed process wrote may not be synced; no log may get it before.
-        file.sync_all()?;
+        disk::sync(&file)?;
         Ok(Some(Self {
             dir: dir.to_owned(),
             file,

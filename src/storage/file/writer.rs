@@ -1,11 +1,11 @@
 //! What only the one writer has: the redo log, and what still has to get from there into the logs.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::os::unix::fs::FileExt as _;
 use std::sync::RwLock;
 
 use bytes::Bytes;
 
+use super::disk;
 use super::files::Files;
 use super::redo::Redo;
 use super::tables::Tables;
@@ -149,7 +149,7 @@ impl Writer {
                 }
                 // Of a stream that is discarded later on, nothing needs to be written any more.
                 Work::Write { id, position, frames } if read(tables)?.logs.contains_key(id) => {
-                    files.log(*id, *position == 0)?.write_all_at(frames, *position)?;
+                    disk::write(&*files.log(*id, *position == 0)?, frames, *position)?;
                     self.dirty.insert(*id);
                     written.push(*id);
                 }

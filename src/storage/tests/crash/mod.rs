@@ -77,7 +77,7 @@ fn work_until_killed(kind: Kind, task: &str) -> ! {
         let batch = work::batch(seed, round, number);
         let is_durable = batch.durable;
         storage.apply(batch).unwrap();
-        if number % 50 == 0 {
+        if number.is_multiple_of(50) {
             storage.checkpoint().unwrap();
         }
         if is_durable {

@@ -16,7 +16,7 @@ const STREAMS: [&str; 4] = ["text", "json", "chatty", "big"];
 pub(crate) fn batch(seed: u64, round: u64, number: u64) -> Batch {
     let mut dice = Dice(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut ops = Vec::new();
-    if number % 64 == 0 {
+    if number.is_multiple_of(64) {
         ops.push(Op::Create(name("text"), text_stream()));
         ops.push(Op::Create(name("json"), json_stream()));
         ops.push(Op::Create(name("chatty"), text_stream()));
