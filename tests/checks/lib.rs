@@ -65,6 +65,6 @@ pub const TARGETS: [Target; 5] = [
     Target {
         name: "file_recovery",
         check: file_recovery,
-        seeds: seeds::file_recovery,
+        seeds: recovery::seeds,
     },
 ];

@@ -120,19 +120,3 @@ pub(crate) fn json() -> Vec<Vec<u8>> {
     seeds.push(b"\"\xff\"".to_vec());
     seeds
 }
-
-/// Histories of all kinds of steps, with every kind of damage after each. Counted up, not drawn: the same every time.
-pub(crate) fn file_recovery() -> Vec<Vec<u8>> {
-    let mut state = 1_u64;
-    let mut next = || {
-        // Knuth's multiplicative generator: any mixture will do here.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    let length = |number: u8| 16 + usize::from(number) * 3;
-    (0..64)
-        .map(|number| (0..length(number)).map(|_| next()).collect())
-        .collect()
-}

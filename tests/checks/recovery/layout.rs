@@ -38,7 +38,7 @@ fn end(path: &Path, bytes: &[u8], at: usize) -> Option<usize> {
         )
     };
     let end = head.checked_add(usize::try_from(length).ok()?)?;
-    (end <= rest.len()).then_some(at + end)
+    (end <= rest.len()).then(|| at + end)
 }
 
 /// Makes every checksum right that can be found.

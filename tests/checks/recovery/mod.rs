@@ -4,6 +4,7 @@ mod damage;
 mod input;
 mod layout;
 mod script;
+mod seeds;
 mod state;
 
 use std::fs;
@@ -16,6 +17,8 @@ use self::damage::Promise;
 use self::input::Input;
 use self::script::History;
 use self::state::State;
+
+pub(crate) use self::seeds::file_recovery as seeds;
 
 /// Takes the bytes as a history of a store, and as what then happens to its files.
 ///
