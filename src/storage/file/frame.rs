@@ -37,7 +37,7 @@ pub(super) enum Kind {
 }
 
 /// A frame as it stands in a log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) kind: Kind,
     pub(super) body: Bytes,

@@ -103,27 +103,33 @@ fn read_log(files: &Files, id: u64, last_seq: u64, tables: &mut Tables) -> Resul
     let mut reader = Reader {
         id,
         rows_end: record.base.position(),
-        seq,
-        record,
+        last_record: None,
         log: Log::ending_at(end),
     };
     while let Some((at, frame)) = frames.next()? {
         reader.take(at, &frame, tables).ok_or_else(|| damaged(id, at))?;
     }
-    if reader.seq > last_seq {
+    let (seq, record) = match reader.last_record.take() {
+        None => (seq, record),
+        Some((at, frame)) => {
+            let last = frame
+                .record()
+                .filter(|(_, last)| last.id == id && last.base == record.base);
+            last.ok_or_else(|| damaged(id, at))?
+        }
+    };
+    if seq > last_seq {
         return Err(StorageError::Damaged(format!(
-            "redo.log ends with batch {last_seq}, streams/{id}.log has batch {}",
-            reader.seq
+            "redo.log ends with batch {last_seq}, streams/{id}.log has batch {seq}"
         )));
     }
-    reader.finish(name, tables)
+    reader.finish(name, record, tables)
 }
 
 struct Reader {
     id: u64,
-    record: StreamRecord,
-    /// Of the batch that wrote the record.
-    seq: u64,
+    /// The last record's frame and position. Those before it are not decoded: there may be one per append.
+    last_record: Option<(u64, Frame)>,
     /// The position in the stream after the last row.
     rows_end: u64,
     log: Log,
@@ -135,11 +141,7 @@ impl Reader {
         match frame.kind {
             Kind::Head => return None,
             Kind::Record => {
-                let (seq, record) = frame.record()?;
-                if record.id != self.id || record.base != self.record.base {
-                    return None;
-                }
-                (self.seq, self.record) = (seq, record);
+                self.last_record = Some((at, frame.clone()));
                 self.log.dead += std::mem::replace(&mut self.log.record_bytes, frame.bytes());
             }
             Kind::Row => {
@@ -161,21 +163,21 @@ impl Reader {
         Some(())
     }
 
-    fn finish(self, name: StreamName, tables: &mut Tables) -> Result<(), StorageError> {
+    fn finish(self, name: StreamName, record: StreamRecord, tables: &mut Tables) -> Result<(), StorageError> {
         let id = self.id;
-        if self.rows_end != self.record.tail.position() {
+        if self.rows_end != record.tail.position() {
             return Err(StorageError::Damaged(format!(
                 "streams/{id}.log ends at byte {}, where the stream has {} of {} bytes",
                 self.log.end,
                 self.rows_end,
-                self.record.tail.position()
+                record.tail.position()
             )));
         }
         if self.log.is_wasteful() {
             tables.wasteful.insert(id, name.clone());
         }
         tables.logs.insert(id, self.log);
-        if tables.meta.restore(name.clone(), self.record) {
+        if tables.meta.restore(name.clone(), record) {
             Ok(())
         } else {
             Err(StorageError::Damaged(format!(

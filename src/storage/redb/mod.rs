@@ -5,6 +5,7 @@
 mod commit;
 mod loose;
 mod maintain;
+mod space;
 mod tables;
 mod view;
 
@@ -20,6 +21,7 @@ use weir_protocol::{
 
 use self::commit::End;
 use self::loose::Loose;
+use self::space::Space;
 use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, PRODUCERS, ROWS, STREAMS};
 use self::view::View;
 use crate::command::{Applied, Batch};
@@ -44,9 +46,11 @@ pub struct RedbStorage {
 }
 
 /// What only a writer needs.
-#[derive(Default)]
 struct Writer {
     loose: Loose,
+    space: Space,
+    /// Whether batches were committed that are not durable.
+    is_dirty: bool,
     /// Set by the first write that failed, unless for want of space.
     failure: Option<StorageError>,
 }
@@ -68,7 +72,12 @@ impl RedbStorage {
         let database = builder.create(&options.path).map_err(fault)?;
         let storage = Self {
             database,
-            writer: Mutex::default(),
+            writer: Mutex::new(Writer {
+                loose: Loose::default(),
+                space: Space::of(&options.path),
+                is_dirty: false,
+                failure: None,
+            }),
         };
         storage.prepare()?;
         Ok(storage)
@@ -112,8 +121,9 @@ impl RedbStorage {
             return Err(StorageError::Failed(failure.to_string()));
         }
         let result = write(&mut writer);
-        if let Err(error) = &result {
-            writer.failure = Some(error.clone());
+        match &result {
+            Err(error) if *error != StorageError::Full => writer.failure = Some(error.clone()),
+            _ => {}
         }
         result
     }
@@ -124,8 +134,12 @@ impl Storage for RedbStorage {
         self.write(|writer| {
             let end = if batch.durable { End::Durable } else { End::Lazy };
             let (applied, mutations) = machine::run(&View::begin(&self.database)?, batch)?;
-            if !mutations.is_empty() {
-                commit::commit(&self.database, &mutations, end)?;
+            // Answers that change nothing may rest on batches that are not durable yet.
+            let must_sync = end == End::Durable && writer.is_dirty;
+            if !mutations.is_empty() || must_sync {
+                writer.space.take(&mutations)?;
+                commit::commit(&self.database, &mutations, end).map_err(latched)?;
+                writer.committed(end);
                 writer.loose.note(&mutations);
             }
             Ok(applied)
@@ -153,14 +167,36 @@ impl Storage for RedbStorage {
     }
 
     fn checkpoint(&self) -> Result<(), StorageError> {
-        self.write(|_| {
-            let transaction = commit::begin(&self.database, End::Checkpoint)?;
-            transaction.commit().map_err(fault)
+        self.write(|writer| {
+            let transaction = commit::begin(&self.database, End::Checkpoint).map_err(latched)?;
+            transaction.commit().map_err(fault).map_err(latched)?;
+            writer.committed(End::Checkpoint);
+            Ok(())
         })
     }
 
     fn maintain(&self) -> Result<bool, StorageError> {
-        self.write(|writer| maintain::maintain(&self.database, &mut writer.loose))
+        self.write(|writer| {
+            // Not durable, and need not be: no answer rests on it.
+            maintain::maintain(&self.database, &mut writer.loose).map_err(latched)
+        })
+    }
+}
+
+impl Writer {
+    fn committed(&mut self, end: End) {
+        self.is_dirty = end == End::Lazy;
+        if !self.is_dirty {
+            self.space.synced();
+        }
+    }
+}
+
+/// Once redb found no space, it takes no write until the file is opened again: then that is more than a full disk.
+fn latched(error: StorageError) -> StorageError {
+    match error {
+        StorageError::Full => StorageError::Io("no space is left on the device".to_owned()),
+        other => other,
     }
 }
 

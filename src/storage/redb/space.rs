@@ -1,0 +1,124 @@
+//! Whether the disk has room for a batch.
+//!
+//! After a write that found no space, redb takes no further one until the file is opened again. So a batch that might
+//! not fit is refused before redb sees it.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::StorageError;
+use crate::rows::Mutations;
+
+/// What must stay free beside what is written: pages that are copied, and redb's own.
+const MARGIN_BYTES: u64 = 8 << 20;
+
+/// A page that is changed is written anew with all above it in its tree.
+const BYTES_PER_BYTE: u64 = 4;
+
+/// The space on the disk of one file.
+#[derive(Debug)]
+pub(super) struct Space {
+    dir: PathBuf,
+    /// Payload of batches that may not have reached the disk yet.
+    unsynced_bytes: u64,
+}
+
+impl Space {
+    pub(super) fn of(file: &Path) -> Self {
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+        Self {
+            dir: dir.unwrap_or(Path::new(".")).to_owned(),
+            unsynced_bytes: 0,
+        }
+    }
+
+    /// Counts a batch in, if it fits. A batch without payload always may try: it might be the one that frees space.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`]; [`StorageError::Io`] when the disk does not tell.
+    pub(super) fn take(&mut self, mutations: &Mutations) -> Result<(), StorageError> {
+        let rows = mutations.rows.values().flatten();
+        let bytes: u64 = rows.map(|row| row.payload.len() as u64).sum();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let unsynced = self.unsynced_bytes + bytes;
+        if free_bytes(&self.dir)? < MARGIN_BYTES + unsynced * BYTES_PER_BYTE {
+            return Err(StorageError::Full);
+        }
+        self.unsynced_bytes = unsynced;
+        Ok(())
+    }
+
+    /// All batches are on the disk.
+    pub(super) fn synced(&mut self) {
+        self.unsynced_bytes = 0;
+    }
+}
+
+#[cfg(not(test))]
+fn free_bytes(dir: &Path) -> Result<u64, StorageError> {
+    let disk = rustix::fs::statvfs(dir).map_err(|error| StorageError::from(std::io::Error::from(error)))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(test)]
+use tests::free_bytes;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use bytes::Bytes;
+    use weir_protocol::{Append, AppendError, ContentType, Create, Fault, Lifetime, Payload, StreamName, Timestamp};
+
+    use super::*;
+    use crate::contract::Storage as _;
+    use crate::redb::{RedbOptions, RedbStorage};
+
+    thread_local! {
+        static FREE_BYTES: Cell<u64> = const { Cell::new(u64::MAX) };
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the real one can fail")]
+    pub(super) fn free_bytes(_: &Path) -> Result<u64, StorageError> {
+        Ok(FREE_BYTES.get())
+    }
+
+    #[test]
+    fn a_full_disk_refuses_payload_until_there_is_space() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = RedbOptions {
+            path: dir.path().join("store.redb"),
+            cache_bytes: 1 << 20,
+        };
+        let storage = RedbStorage::open(&options).unwrap();
+        let (name, now) = (StreamName::new("a").unwrap(), Timestamp::from_millis(1));
+        let text = ContentType::parse("text/plain").unwrap();
+        let create = || Create {
+            content_type: Some(text.clone()),
+            lifetime: Lifetime::Forever,
+            payload: Payload::empty(),
+            closed: false,
+            fork: None,
+        };
+        let append = || Append {
+            content_type: Some(text.clone()),
+            payload: Payload::single(Bytes::from_static(&[b'x'; 1000])).unwrap(),
+            close: false,
+            stream_seq: None,
+            producer: None,
+        };
+        storage.create_stream(&name, create(), now).unwrap();
+        storage.append(&name, append(), now).unwrap();
+        FREE_BYTES.set(MARGIN_BYTES + 1000 * BYTES_PER_BYTE - 1);
+        let full = Err(AppendError::Fault(Fault::StorageFull));
+        assert_eq!(storage.append(&name, append(), now), full);
+        assert_eq!(storage.head(&name, now).unwrap().next_offset.position(), 1000);
+        storage.delete(&name, now).unwrap();
+        storage.create_stream(&name, create(), now).unwrap();
+        FREE_BYTES.set(MARGIN_BYTES + 1000 * BYTES_PER_BYTE);
+        storage.append(&name, append(), now).unwrap();
+        storage.append(&name, append(), now).unwrap();
+        assert_eq!(storage.head(&name, now).unwrap().next_offset.position(), 2000);
+    }
+}
