@@ -5,6 +5,7 @@ use ::redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableM
 use super::commit::{self, End};
 use super::fault;
 use super::loose::Loose;
+use super::space::Room;
 use super::tables::{GARBAGE, PRODUCERS, ROWS, decode_row, row_key};
 use crate::error::StorageError;
 use crate::limits::SMALL_ROW_BYTES;
@@ -16,23 +17,33 @@ const REMOVED_PER_PIECE: usize = 1000;
 /// Streams packed in one piece.
 const PACKED_PER_PIECE: usize = 16;
 
-/// Rows packed in one stream at a time. More than one packing leaves small rows to the next.
+/// Rows packed in one stream at a time. Small rows before them stay small.
 const PACKED_ROWS: usize = 4096;
 
-pub(super) fn maintain(database: &Database, loose: &mut Loose) -> Result<bool, StorageError> {
-    if loose.is_empty() && !has_garbage(database)? {
+/// About so many bytes are packed in one piece.
+pub(super) const PACKED_BYTES: usize = 16 << 20;
+
+pub(super) fn maintain(database: &Database, loose: &mut Loose, room: Room) -> Result<bool, StorageError> {
+    let packs = room == Room::Plenty && !loose.is_empty();
+    if room == Room::None || !(packs || has_garbage(database)?) {
         return Ok(false);
     }
-    let transaction = commit::begin(database, End::Lazy)?;
+    // What a transaction freed can be used again after the next durable one.
+    let end = if room == Room::Plenty { End::Lazy } else { End::Durable };
+    let transaction = commit::begin(database, end)?;
     let more_garbage = collect(&transaction)?;
+    let mut packed_bytes = 0;
     for _ in 0..PACKED_PER_PIECE {
+        if !packs || packed_bytes >= PACKED_BYTES / 2 {
+            break;
+        }
         let Some(id) = loose.take() else {
             break;
         };
-        pack(&transaction, id)?;
+        packed_bytes += pack(&transaction, id)?;
     }
     transaction.commit().map_err(fault)?;
-    Ok(more_garbage || !loose.is_empty())
+    Ok(more_garbage || (packs && !loose.is_empty()))
 }
 
 fn has_garbage(database: &Database) -> Result<bool, StorageError> {
@@ -78,10 +89,11 @@ fn collect(transaction: &WriteTransaction) -> Result<bool, StorageError> {
     Ok(!garbage.is_empty().map_err(fault)?)
 }
 
-/// Joins the small rows at the end of a stream.
-fn pack(transaction: &WriteTransaction, id: u64) -> Result<(), StorageError> {
+/// Joins the small rows at the end of a stream, at most half a piece. Returns how many bytes they have.
+fn pack(transaction: &WriteTransaction, id: u64) -> Result<usize, StorageError> {
     let (first, last) = (row_key(id, 0), row_key(id, u64::MAX));
     let mut old = Vec::new();
+    let mut bytes = 0;
     let mut packer = Packer::default();
     {
         let rows = transaction.open_table(ROWS).map_err(fault)?;
@@ -93,9 +105,10 @@ fn pack(transaction: &WriteTransaction, id: u64) -> Result<(), StorageError> {
             .take(PACKED_ROWS)
         {
             let (key, value) = entry.map_err(fault)?;
-            if value.value().len() >= SMALL_ROW_BYTES {
+            if value.value().len() >= SMALL_ROW_BYTES || bytes >= PACKED_BYTES / 2 {
                 break;
             }
+            bytes += value.value().len();
             small.push((*key.value(), value));
         }
         for (key, value) in small.iter().rev() {
@@ -107,7 +120,7 @@ fn pack(transaction: &WriteTransaction, id: u64) -> Result<(), StorageError> {
     }
     let packed = packer.finish();
     if packed.len() >= old.len() {
-        return Ok(());
+        return Ok(bytes);
     }
     {
         let mut rows = transaction.open_table(ROWS).map_err(fault)?;
@@ -115,5 +128,6 @@ fn pack(transaction: &WriteTransaction, id: u64) -> Result<(), StorageError> {
             rows.remove(key).map_err(fault)?;
         }
     }
-    commit::write_rows(transaction, [(id, packed.as_slice())].into_iter())
+    commit::write_rows(transaction, [(id, packed.as_slice())].into_iter())?;
+    Ok(bytes)
 }

@@ -177,8 +177,9 @@ impl Storage for RedbStorage {
 
     fn maintain(&self) -> Result<bool, StorageError> {
         self.write(|writer| {
-            // Not durable, and need not be: no answer rests on it.
-            maintain::maintain(&self.database, &mut writer.loose).map_err(latched)
+            let room = writer.space.room()?;
+            // Mostly not durable, and need not be: no answer rests on it.
+            maintain::maintain(&self.database, &mut writer.loose, room).map_err(latched)
         })
     }
 }

@@ -14,6 +14,19 @@ const MARGIN_BYTES: u64 = 8 << 20;
 /// A page that is changed is written anew with all above it in its tree.
 const BYTES_PER_BYTE: u64 = 4;
 
+/// What housekeeping may take to make the file smaller in the long run.
+const PACKING_BYTES: u64 = MARGIN_BYTES + super::maintain::PACKED_BYTES as u64 * BYTES_PER_BYTE;
+
+/// How much housekeeping the disk has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// All of it.
+    Plenty,
+    /// What needs little.
+    Little,
+    None,
+}
+
 /// The space on the disk of one file.
 #[derive(Debug)]
 pub(super) struct Space {
@@ -47,6 +60,18 @@ impl Space {
         }
         self.unsynced_bytes = unsynced;
         Ok(())
+    }
+
+    /// Which housekeeping fits.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`] when the disk does not tell.
+    pub(super) fn room(&self) -> Result<Room, StorageError> {
+        Ok(match free_bytes(&self.dir)? {
+            PACKING_BYTES.. => Room::Plenty,
+            bytes if bytes >= MARGIN_BYTES / 2 => Room::Little,
+            _ => Room::None,
+        })
     }
 
     /// All batches are on the disk.
