@@ -23,8 +23,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::File, Self::Redb];
-
     pub(crate) fn is_persistent(self) -> bool {
         self != Self::Memory
     }

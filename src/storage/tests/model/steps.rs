@@ -213,15 +213,15 @@ impl Who {
 
 fn life() -> impl Strategy<Value = Life> {
     prop_oneof![
-        8 => Just(Life::Forever),
-        1 => (0_u64..20).prop_map(Life::Ttl),
-        1 => (0_u64..20_000).prop_map(|millis| Life::Expires { millis }),
+        5 => Just(Life::Forever),
+        2 => (0_u64..60).prop_map(Life::Ttl),
+        1 => (0_u64..60_000).prop_map(|millis| Life::Expires { millis }),
     ]
 }
 
 /// How long messages are. Some are longer than a row.
 fn messages(least: usize) -> impl Strategy<Value = Vec<usize>> {
-    let length = prop_oneof![30 => 1_usize..9, 2 => 20_000_usize..90_000, 1 => 130_000_usize..400_000];
+    let length = prop_oneof![20 => 1_usize..9, 1 => 20_000_usize..90_000, 1 => 130_000_usize..400_000];
     vec(length, least..4)
 }
 
