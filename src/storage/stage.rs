@@ -116,7 +116,8 @@ impl<'a, R: Rows> Stage<'a, R> {
             Some(id) => id,
             None => self.view.next_id()?,
         };
-        self.next_id = Some(id + 1);
+        let used_up = || StorageError::Failed("all stream ids are used up".to_owned());
+        self.next_id = Some(id.checked_add(1).ok_or_else(used_up)?);
         Ok(id)
     }
 

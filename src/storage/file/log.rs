@@ -84,6 +84,10 @@ impl Log {
         }
         let mut at = self.written();
         for piece in &self.waiting {
+            if at + piece.len() as u64 <= *position {
+                at += piece.len() as u64;
+                continue;
+            }
             let mut rest = piece.clone();
             while !rest.is_empty() {
                 let Decoded::Frame(frame) = frame::decode(id, at, &rest) else {

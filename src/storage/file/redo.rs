@@ -262,7 +262,7 @@ impl Redo {
         let mut at = MAGIC.len() as u64;
         let mut seq = None;
         while let Some((head, body)) = read_record(&file, at, length)? {
-            if seq.is_some_and(|seq: u64| head.seq != seq + 1) {
+            if seq.is_some_and(|seq: u64| Some(head.seq) != seq.checked_add(1)) {
                 break;
             }
             replay(decode_ops(body).ok_or_else(|| damaged(at))?)?;
@@ -300,12 +300,14 @@ impl Head {
         if head.get_u32_le() != head_sum(position, head) {
             return None;
         }
-        Some(Self {
+        let head = Self {
             body_sum: head.get_u32_le(),
             body_bytes: head.get_u64_le(),
             seq: head.get_u64_le(),
             durable: head.get_u64_le(),
-        })
+        };
+        // No store ever counted that far; one that did could not go on.
+        (head.seq < u64::MAX).then_some(head)
     }
 }
 

@@ -254,6 +254,21 @@ fn the_redo_log_begins_anew_when_it_is_large() {
 }
 
 #[test]
+fn impossible_numbers_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(super::redo::Redo::begin(dir.path(), 5, u64::MAX, None).unwrap());
+    let store = Store {
+        storage: open(&dir).unwrap(),
+        dir,
+    };
+    let used_up = store.create("a");
+    assert!(matches!(used_up, Err(CreateError::Fault(Fault::Storage(text))) if text.contains("used up")));
+    let dir = tempfile::tempdir().unwrap();
+    drop(super::redo::Redo::begin(dir.path(), u64::MAX, 1, None).unwrap());
+    assert!(matches!(open(&dir), Err(StorageError::Damaged(_))));
+}
+
+#[test]
 fn many_logs_are_written_and_synced_with_few_files_open() {
     let store = Store::new();
     let names: Vec<String> = (0..600).map(|number| format!("s/{number}")).collect();

@@ -52,7 +52,9 @@ pub(crate) fn append<R: Rows>(
     record.tail = start
         .checked_add(append.payload.stored_bytes())
         .ok_or(Stop::Refused(AppendError::TooLong))?;
-    record.message_count += append.payload.lengths().len() as u64;
+    record.message_count = record
+        .message_count
+        .saturating_add(append.payload.lengths().len() as u64);
     record.updated_at = record.updated_at.max(at);
     record.touch(at);
     if append.close {
