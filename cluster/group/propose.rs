@@ -47,10 +47,12 @@ impl Proposer {
         };
         let queue = queue.ok_or(closed.clone())?;
         let (answer, answered) = oneshot::channel();
-        queue.try_send(Proposal { op, at, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => closed,
-        })?;
+        queue
+            .try_send(Proposal { op, at, answer })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => closed,
+            })?;
         drop(queue);
         // No answer means that the committer ended while it had this write.
         answered.await.unwrap_or(Err(Fault::OutcomeUnknown))
@@ -95,15 +97,17 @@ impl Committer {
     pub(super) fn spawn(mut self) -> std::io::Result<Proposer> {
         let (queue, mut proposals) = mpsc::channel(MAX_WAITING_PROPOSALS);
         let (end, ended) = signal::channel(false);
-        std::thread::Builder::new().name("weir-commit".to_owned()).spawn(move || {
-            while let Some(first) = proposals.blocking_recv() {
-                let batch = gather(first, &mut proposals);
-                if !self.commit(batch) {
-                    break;
+        std::thread::Builder::new()
+            .name("weir-commit".to_owned())
+            .spawn(move || {
+                while let Some(first) = proposals.blocking_recv() {
+                    let batch = gather(first, &mut proposals);
+                    if !self.commit(batch) {
+                        break;
+                    }
                 }
-            }
-            end.send_replace(true);
-        })?;
+                end.send_replace(true);
+            })?;
         Ok(Proposer {
             queue: Mutex::new(Some(queue)),
             ended,

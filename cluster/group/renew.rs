@@ -28,19 +28,17 @@ impl Renewals {
     }
 
     fn take(&self) -> BTreeMap<StreamName, Timestamp> {
-        self.0.lock().map(|mut waiting| std::mem::take(&mut *waiting)).unwrap_or_default()
+        self.0
+            .lock()
+            .map(|mut waiting| std::mem::take(&mut *waiting))
+            .unwrap_or_default()
     }
 }
 
 /// Renews a stream that was read at `at` and would be gone at `deadline`.
 ///
 /// Where the end is near, the read waits until the renewal is durable: a later read must not find the stream gone.
-pub(super) async fn renew(
-    group: &Group,
-    name: &StreamName,
-    at: Timestamp,
-    deadline: Timestamp,
-) -> Result<(), Fault> {
+pub(super) async fn renew(group: &Group, name: &StreamName, at: Timestamp, deadline: Timestamp) -> Result<(), Fault> {
     let left_ms = deadline.as_millis().saturating_sub(at.as_millis());
     if left_ms > RENEWAL_URGENT_MS && group.renewals.collect(name, at) {
         return Ok(());

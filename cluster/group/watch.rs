@@ -96,7 +96,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut waiting = self.watchers.shard(&self.name);
         self.receiver.take();
-        let is_last = waiting.get(&self.name).is_some_and(|sender| sender.receiver_count() == 0);
+        let is_last = waiting
+            .get(&self.name)
+            .is_some_and(|sender| sender.receiver_count() == 0);
         if is_last {
             waiting.remove(&self.name);
         }
