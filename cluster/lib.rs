@@ -2,28 +2,51 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `node` | opening and closing what one process keeps |
+//! | `node` | a node from its first start to its end |
 //! | `router` | the trait `Streams`: which group an operation goes to |
-//! | `group/propose` | writes: from many callers into few batches, and the answers back |
-//! | `group/read` | reads, and what they renew |
-//! | `group/renew` | TTL renewals, collected and proposed in batches |
-//! | `group/watch` | who waits for a stream's next change |
-//! | `group/housekeeping` | expiry, and the store's own upkeep |
+//! | `fork/` | forks whose source is another group's |
+//! | `view` | the cluster's shape, as the data path needs it |
+//! | `group/` | one group: propose, barrier and read, renew, watch, its state machine |
+//! | `raft/` | Raft, by openraft: the only place that names it |
+//! | `journal/` | a crate: the node's write-ahead log |
+//! | `meta/` | a crate: the control plane's rules, without I/O |
+//! | `control/` | the control plane at work: forming, joining, hosting, reconciling |
+//! | `admin` | what operators can see and do |
+//! | `peer/` | how nodes talk |
+//! | `codec/` | commands, answers and reads as bytes |
+//! | `memory_disk` | the journal's disk for nodes that keep everything in memory |
 //! | `clock` | the system's clock |
 //! | `limits` | sizes and times that nobody may set |
 //!
+//! The path of a write: `router` -> `group/propose` -> (`peer`, `group/serve` on the leader's node) -> `raft/replica` ->
+//! `raft/log_store` and `raft/network` -> `raft/state_machine` -> `group/machine` -> the Storage contract ->
+//! `group/watch` -> answer. The path of a read: `router` -> `group/read` -> `group/barrier` -> the Storage contract.
+//!
 //! Invariants:
-//! - An answer to a write is given after the batch that holds it is durable, and never otherwise.
+//! - A write is answered after a majority has it on disk and the leader has applied it; what is not certain to have been
+//!   done or not done is said to be unknown.
+//! - A proposal is applied once, however often it is sent.
 //! - Commands carry their time; within a group it never runs backwards.
-//! - Watchers are told in the order of the batches.
+//! - A store is never durable beyond the log; the log is never purged beyond the durable store.
 //! - Whatever queues is bounded; a full queue is refused, not waited for.
-//! - After a failed write the node answers no write again: the process ends.
+//! - A failed write to a disk ends the process.
 
+mod admin;
 mod clock;
+mod codec;
+mod control;
+mod fork;
 mod group;
 mod limits;
+mod memory_disk;
 mod node;
+mod peer;
+mod raft;
 mod router;
+mod view;
 
+pub use admin::{Admin, AdminError, ClusterStatus, GroupStatus, NodeStatus, ReplicaLine};
 pub use clock::SystemClock;
-pub use node::{CloseError, Node, NodeOptions, OpenError, StorageKind};
+pub use control::{CommandError, FormError, IdentityError};
+pub use node::{CloseError, DEFAULT_KEEP_LOG_BYTES, Node, NodeOptions, OpenError, StorageKind};
+pub use weir_meta as meta;

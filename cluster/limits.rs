@@ -20,9 +20,6 @@ pub(crate) const RENEWAL_URGENT_MS: u64 = 1000;
 /// Renewals kept between two rounds. Beyond it a read waits for its own.
 pub(crate) const MAX_WAITING_RENEWALS: usize = 16_384;
 
-/// How often expired streams are looked for, and the store is asked what upkeep it has.
-pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
-
 /// How long after its deadline a stream is removed at the earliest: renewals under way still arrive.
 pub(crate) const EXPIRY_GRACE_MS: u64 = 2000;
 
@@ -31,3 +28,84 @@ pub(crate) const EXPIRED_PER_COMMAND: usize = 256;
 
 /// The pause between two pieces of upkeep, so that writes get in between.
 pub(crate) const UPKEEP_PAUSE: Duration = Duration::from_millis(5);
+
+/// How often a group's leader looks whether other groups must be told of forks that are gone.
+pub(crate) const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// In every so many-th of these rounds it looks for references without a fork.
+pub(crate) const SETTLE_ROUNDS_PER_PROBE: u64 = 5;
+
+/// Releases that are under way at a time, per group.
+pub(crate) const RELEASES_PER_ROUND: usize = 64;
+
+/// References that are looked at in one round, per group.
+pub(crate) const REFERENCES_PER_ROUND: usize = 256;
+
+/// A reference that is younger than this is not probed: its fork may just be being made.
+pub(crate) const REFERENCE_PROBE_AGE_MS: u64 = 60_000;
+
+/// Fork ids that are remembered because their forks were there.
+pub(crate) const MAX_CONFIRMED_REFERENCES: usize = 65_536;
+
+/// How long the answer to a create waits for the release of what it did not need.
+pub(crate) const RELEASE_WAIT: Duration = Duration::from_secs(1);
+
+/// How much of a source is read at a time to find where a fork leaves it.
+pub(crate) const BOUNDARY_READ_BYTES: u64 = 1024 * 1024;
+
+/// Between nodes: the most bytes of one message. A log entry fits into it whole.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
+
+/// No further frame joins a message that has this many bytes.
+pub(crate) const MAX_FRAMES_BYTES: usize = 1024 * 1024;
+
+/// Requests that may wait for one link.
+pub(crate) const MAX_WAITING_FRAMES: usize = 4096;
+
+/// Bytes of all requests that wait for one link or for their answer.
+pub(crate) const MAX_WAITING_FRAME_BYTES: usize = 128 * 1024 * 1024;
+
+/// Requests of one stream that may be under way on the node that answers them.
+pub(crate) const MAX_FRAMES_UNDER_WAY: usize = 4096;
+
+/// How long connecting to a node may take.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a link rests after it broke.
+pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a silent connection between nodes is probed, and after how long without an answer it is given up.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// See [`KEEP_ALIVE_INTERVAL`].
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Batches of one group that may be under way from this node.
+pub(crate) const BATCHES_UNDER_WAY: usize = 4;
+
+/// How long a write may take in all, attempts with several leaders included.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long one attempt may take before another one is made.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a read waits for a leader to confirm that it would be up to date.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads that may wait for one group's next round.
+pub(crate) const MAX_WAITING_READS: usize = 65_536;
+
+/// The pause before a leader is asked again.
+pub(crate) const LEADER_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a node waits for another node's streams to change before it asks anew.
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often a group looks after itself.
+pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// After how many rounds of that applied writes are made durable in the stores, unless they are many before. The journal has them already, so this only bounds how much of
+/// it is replayed after a crash; a store is written once for all changes in between, and applies nothing meanwhile.
+pub(crate) const CHECKPOINT_EVERY: u64 = 4;
+
+/// The journal's cache of recent entries, in bytes, for all groups.
+pub(crate) const JOURNAL_CACHE_BYTES: u64 = 64 * 1024 * 1024;

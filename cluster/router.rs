@@ -9,63 +9,104 @@ use weir_protocol::{
 };
 use weir_storage::{Op, Outcome};
 
+use crate::control::Hosting;
+use crate::fork::Settling;
 use crate::group::Group;
+use crate::view::Views;
 
-/// All groups of this node; for now there is one.
+/// The way from a stream's name to its group.
 pub(crate) struct Router {
-    group: Arc<Group>,
+    views: Views,
+    hosting: Arc<Hosting>,
+    settling: Settling,
 }
+
+const NO_GROUP: Fault = Fault::Unavailable("this node does not know the cluster yet");
 
 impl Router {
-    pub(crate) fn new(group: Arc<Group>) -> Self {
-        Self { group }
+    pub(crate) fn new(views: Views, hosting: Arc<Hosting>) -> Self {
+        Self {
+            views,
+            hosting,
+            settling: Settling::default(),
+        }
     }
 
-    fn group(&self, _name: &StreamName) -> &Group {
-        &self.group
+    /// The groups that this node knows.
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        self.hosting.groups()
+    }
+
+    pub(crate) fn settling(&self) -> &Settling {
+        &self.settling
+    }
+
+    /// The group that has a stream.
+    pub(crate) fn group(&self, name: &StreamName) -> Result<Arc<Group>, Fault> {
+        let group = self.views.now().group_of(name);
+        group.and_then(|group| self.hosting.group(group)).ok_or(NO_GROUP)
     }
 }
 
-fn mixed_up(outcome: &Outcome) -> Fault {
+pub(crate) fn mixed_up(outcome: &Outcome) -> Fault {
     Fault::Storage(format!("a write had another write's answer: {outcome:?}"))
 }
 
 #[async_trait]
 impl Streams for Router {
     async fn create(&self, name: &StreamName, create: Create) -> Result<Created, CreateError> {
-        match self.group(name).propose(Op::Create(name.clone(), create)).await? {
+        if let Some(request) = create.fork.clone() {
+            return self.create_fork(name, create, &request).await;
+        }
+        match self.group(name)?.propose(Op::Create(name.clone(), create)).await? {
             Outcome::Create(result) => result,
             other => Err(mixed_up(&other).into()),
         }
     }
 
     async fn append(&self, name: &StreamName, append: Append) -> Result<Appended, AppendError> {
-        match self.group(name).propose(Op::Append(name.clone(), append)).await? {
+        match self.group(name)?.propose(Op::Append(name.clone(), append)).await? {
             Outcome::Append(result) => result,
             other => Err(mixed_up(&other).into()),
         }
     }
 
     async fn delete(&self, name: &StreamName) -> Result<(), DeleteError> {
-        match self.group(name).propose(Op::Delete(name.clone())).await? {
+        match self.group(name)?.propose(Op::Delete(name.clone())).await? {
             Outcome::Delete(result) => result,
             other => Err(mixed_up(&other).into()),
         }
     }
 
-    async fn head(&self, name: &StreamName, _consistency: Consistency) -> Result<StreamMetadata, HeadError> {
-        self.group(name).head(name).await
+    async fn head(&self, name: &StreamName, consistency: Consistency) -> Result<StreamMetadata, HeadError> {
+        self.group(name)?.head(name, consistency).await
     }
 
     async fn read(&self, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
-        self.group(name).read(name, read).await
+        let group = self.group(name)?;
+        self.read_from(&group, name, read).await
     }
 
     async fn watch(&self, name: &StreamName) -> Result<Box<dyn TailWatch>, ReadError> {
-        Ok(self.group(name).watch(name))
+        Ok(self.group(name)?.watch(name))
     }
 
+    /// Streams of all groups, ordered by name: every group is asked for a whole page, and the first ones of all of
+    /// them are the page.
     async fn list(&self, request: ListRequest) -> Result<ListPage, ListError> {
-        self.group.list(request).await
+        let groups = self.hosting.groups();
+        if groups.is_empty() {
+            return Err(NO_GROUP.into());
+        }
+        let pages = groups.iter().map(|group| group.list(request.clone()));
+        let mut all = ListPage::default();
+        for page in futures_util::future::try_join_all(pages).await? {
+            all.more |= page.more;
+            all.streams.extend(page.streams);
+        }
+        all.streams.sort_by(|left, right| left.name.cmp(&right.name));
+        all.more |= all.streams.len() > request.limit;
+        all.streams.truncate(request.limit);
+        Ok(all)
     }
 }

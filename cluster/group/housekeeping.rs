@@ -1,41 +1,58 @@
-//! Expiry, and the store's own upkeep.
+//! What a group does on its own: checkpoints, expiry, and the store's upkeep.
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::watch as signal;
 use weir_protocol::Timestamp;
 use weir_storage::{Expired, Op, Outcome, StorageError};
 
-use super::Group;
-use crate::limits::{EXPIRED_PER_COMMAND, EXPIRY_GRACE_MS, HOUSEKEEPING_INTERVAL, UPKEEP_PAUSE};
+use super::{Group, Hosted};
+use crate::limits::{CHECKPOINT_EVERY, EXPIRED_PER_COMMAND, EXPIRY_GRACE_MS, HOUSEKEEPING_INTERVAL, UPKEEP_PAUSE};
 
-/// Runs both, again and again, until the group is gone.
-pub(super) async fn run(group: Weak<Group>, failed: signal::Sender<Option<String>>) {
-    loop {
+/// Runs all of it, again and again, until the group is gone.
+pub(super) async fn run(group: Weak<Group>) {
+    for round in 1_u64.. {
         tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
         let Some(group) = group.upgrade() else {
             return;
         };
-        expire(&group).await;
-        if let Err(error) = upkeep(&group).await {
-            tracing::error!(%error, "the store's upkeep failed");
-            failed.send_replace(Some(error.to_string()));
+        let Some(hosted) = group.hosted() else {
+            continue;
+        };
+        if let Err(error) = hosted.replica.checkpoint(round.is_multiple_of(CHECKPOINT_EVERY)).await {
+            // A replica that was taken away meanwhile has stopped, which is no failure.
+            if group.hosted().is_some_and(|now| Arc::ptr_eq(&now, &hosted)) {
+                tracing::error!(group = group.id, %error, "a checkpoint failed");
+                group.shared.failed.send_replace(Some(error.to_string()));
+                return;
+            }
+            continue;
+        }
+        if hosted.replica.is_leader() {
+            expire(&group, &hosted).await;
+        }
+        if let Err(error) = upkeep(&hosted).await {
+            tracing::error!(group = group.id, %error, "the store's upkeep failed");
+            group.shared.failed.send_replace(Some(error.to_string()));
             return;
         }
     }
 }
 
 /// Removes what has expired. What fails now is tried again in the next round.
-async fn expire(group: &Group) {
-    let now = group.clock.now();
+async fn expire(group: &Group, hosted: &Hosted) {
+    let now = group.shared.clock.now();
     let cutoff = Timestamp::from_millis(now.as_millis().saturating_sub(EXPIRY_GRACE_MS));
     let limit = EXPIRED_PER_COMMAND;
+    // An idle group must not write into its log once a second.
+    if !matches!(hosted.machine.store().has_due(cutoff), Ok(true)) {
+        return;
+    }
     while let Ok(Outcome::Expire(Expired { more: true, .. })) = group.propose(Op::Expire { cutoff, limit }).await {}
 }
 
-async fn upkeep(group: &Group) -> Result<(), StorageError> {
+async fn upkeep(hosted: &Hosted) -> Result<(), StorageError> {
     loop {
-        let storage = Arc::clone(&group.storage);
+        let storage = hosted.machine.store();
         let piece = tokio::task::spawn_blocking(move || storage.maintain()).await;
         match piece.map_err(|error| StorageError::Failed(error.to_string()))? {
             Ok(true) => tokio::time::sleep(UPKEEP_PAUSE).await,

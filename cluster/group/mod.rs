@@ -1,71 +1,137 @@
-//! A group: the streams that share one store and one order of writes.
+//! A group as this node sees it: its replica, if it hosts one, and the way to the others.
 
+mod barrier;
+mod fork;
 mod housekeeping;
+mod machine;
+mod memory;
 mod propose;
 mod read;
+mod remote;
 mod renew;
+mod serve;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch as signal;
+use weir_journal::{Journal, SpaceStatus};
 use weir_protocol::{Clock, StreamName, TailWatch};
-use weir_storage::Storage;
 
+use self::barrier::Barrier;
 use self::propose::Proposer;
 use self::renew::Renewals;
-use self::watch::Watchers;
+use crate::peer::Peers;
+use crate::raft::{NotLeader, Replica};
+use crate::view::Views;
 
-/// One group's replica.
+pub(crate) use machine::{StoreKind, StreamsMachine};
+pub(crate) use serve::GroupRequest;
+pub(crate) use watch::Watchers;
+
+/// What all groups of a node share.
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) views: Views,
+    pub(crate) journal: Arc<Journal>,
+    /// This node.
+    pub(crate) node: u64,
+    /// Names this process among all front ends, and this start of it: its proposals are numbered anew.
+    pub(crate) origin: u64,
+    /// Whether reads may block for long enough to need a thread of their own.
+    pub(crate) blocking_reads: bool,
+    /// Told when a store fails.
+    pub(crate) failed: signal::Sender<Option<String>>,
+}
+
+/// One group.
 pub(crate) struct Group {
-    storage: Arc<dyn Storage>,
-    clock: Arc<dyn Clock>,
+    id: u64,
+    shared: Arc<Shared>,
+    hosted: RwLock<Option<Arc<Hosted>>>,
+    /// Who leads, as somebody who should know said last. Used where no replica here knows better.
+    hint: RwLock<NotLeader>,
     proposer: Proposer,
+    barrier: Barrier,
     renewals: Renewals,
     watchers: Arc<Watchers>,
-    /// Whether reads may block for long enough to need a thread of their own.
-    blocking_reads: bool,
+}
+
+/// A replica on this node.
+pub(crate) struct Hosted {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) machine: Arc<StreamsMachine>,
 }
 
 impl Group {
-    /// Starts a group over its store. `failed` is told when the store failed.
-    pub(crate) fn start(
-        storage: Arc<dyn Storage>,
-        clock: Arc<dyn Clock>,
-        blocking_reads: bool,
-        failed: signal::Sender<Option<String>>,
-    ) -> std::io::Result<Arc<Self>> {
-        let watchers = Arc::new(Watchers::default());
-        let committer = propose::Committer::new(
-            Arc::clone(&storage),
-            Arc::clone(&clock),
-            Arc::clone(&watchers),
-            failed.clone(),
-        );
+    /// Starts a group's tasks; they end when the last handle is dropped. Must be called within a runtime.
+    pub(crate) fn start(id: u64, shared: Arc<Shared>) -> Arc<Self> {
+        let (proposer, proposals) = Proposer::new();
+        let (barrier, reads) = Barrier::new();
         let group = Arc::new(Self {
-            proposer: committer.spawn()?,
+            id,
+            shared,
+            hosted: RwLock::default(),
+            hint: RwLock::default(),
+            proposer,
+            barrier,
             renewals: Renewals::default(),
-            watchers,
-            storage,
-            clock,
-            blocking_reads,
+            watchers: Arc::default(),
         });
+        tokio::spawn(propose::run(Arc::downgrade(&group), proposals));
+        tokio::spawn(barrier::run(Arc::downgrade(&group), reads));
         tokio::spawn(renew::run(Arc::downgrade(&group)));
-        tokio::spawn(housekeeping::run(Arc::downgrade(&group), failed));
-        Ok(group)
+        tokio::spawn(housekeeping::run(Arc::downgrade(&group)));
+        group
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn watchers(&self) -> &Arc<Watchers> {
+        &self.watchers
+    }
+
+    /// The replica on this node.
+    pub(crate) fn hosted(&self) -> Option<Arc<Hosted>> {
+        self.hosted.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a replica in place, or takes it away.
+    pub(crate) fn host(&self, hosted: Option<Arc<Hosted>>) {
+        *self.hosted.write().unwrap_or_else(PoisonError::into_inner) = hosted;
     }
 
     /// Begins to watch a stream's tail.
-    pub(crate) fn watch(&self, name: &StreamName) -> Box<dyn TailWatch> {
-        Box::new(self.watchers.watch(name))
+    pub(crate) fn watch(self: &Arc<Self>, name: &StreamName) -> Box<dyn TailWatch> {
+        if self.hosted().is_some() {
+            Box::new(self.watchers.watch(name))
+        } else {
+            Box::new(remote::RemoteWatch::new(Arc::clone(self), name.clone()))
+        }
     }
 
-    /// Lets no further write in, waits for those that wait, and makes everything durable.
-    pub(crate) async fn close(&self) -> Result<(), weir_storage::StorageError> {
+    /// Whether the journal has room for writes; without it they are refused before they are proposed.
+    fn has_space(&self) -> bool {
+        self.shared.journal.space() == SpaceStatus::Ok
+    }
+
+    /// Who leads, as far as this node knows: the replica and its node.
+    fn leader(&self) -> Option<(u64, u64)> {
+        let own = self.hosted().and_then(|hosted| hosted.replica.leader().leader);
+        own.or_else(|| self.hint.read().unwrap_or_else(PoisonError::into_inner).leader)
+    }
+
+    /// Takes note of who leads; `NotLeader` without a leader makes the next attempt ask another replica.
+    fn note_leader(&self, told: NotLeader) {
+        *self.hint.write().unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
+    /// Lets no further write in, and waits for those that wait.
+    pub(crate) async fn close(self: &Arc<Self>) {
         renew::flush(self).await;
         self.proposer.close().await;
-        let storage = Arc::clone(&self.storage);
-        let checkpoint = tokio::task::spawn_blocking(move || storage.checkpoint()).await;
-        checkpoint.unwrap_or_else(|error| Err(weir_storage::StorageError::Failed(error.to_string())))
     }
 }

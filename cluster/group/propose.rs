@@ -1,33 +1,53 @@
-//! Writes: from many callers into few batches, and the answers back.
+//! Writes: from many callers into few log entries, to whoever leads, and the answers back.
+//!
+//! A batch keeps its proposals' ids through all attempts, so it is applied once however often it is sent. What is
+//! certain not to have been done is told as such; what may have been done is sent again until its deadline.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::{mpsc, oneshot, watch as signal};
-use weir_protocol::{Clock, Fault, Timestamp};
-use weir_storage::{Applied, Batch, Command, Op, Outcome, Storage, StorageError};
+use bytes::Bytes;
+use prost::Message as _;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
+use tokio::time::Instant;
+use weir_proto::entry as pb;
+use weir_protocol::{Fault, Timestamp};
+use weir_storage::{Op, Outcome};
 
 use super::Group;
-use super::watch::Watchers;
-use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_PROPOSALS};
+use crate::codec::{op_to_pb, outcome_from_pb};
+use crate::limits::{
+    ATTEMPT_TIMEOUT, BATCHES_UNDER_WAY, LEADER_PAUSE, MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_PROPOSALS,
+    WRITE_TIMEOUT,
+};
+use crate::peer::{Address, CallError, Kind, Lane, Status};
+use crate::raft::{Answer, NotLeader, WriteError};
 
 /// A write on its way.
-struct Proposal {
+pub(super) struct Proposal {
     op: Op,
     /// When it happened, if that was before now.
     at: Option<Timestamp>,
     answer: oneshot::Sender<Result<Outcome, Fault>>,
+    deadline: Instant,
 }
 
 /// Where writes are handed in.
-pub(crate) struct Proposer {
+pub(super) struct Proposer {
     /// `None` once the group is closed.
     queue: Mutex<Option<mpsc::Sender<Proposal>>>,
-    /// Ends when the last batch was answered.
+    /// Says when the last batch was answered.
     ended: signal::Receiver<bool>,
 }
 
+/// The other end of a [`Proposer`].
+pub(super) struct Proposals {
+    queue: mpsc::Receiver<Proposal>,
+    end: signal::Sender<bool>,
+}
+
 impl Group {
-    /// Has `op` applied and answers when it is durable.
+    /// Has `op` applied, and answers when a majority has it on disk and this group's leader has applied it.
     pub(crate) async fn propose(&self, op: Op) -> Result<Outcome, Fault> {
         self.proposer.propose(op, None).await
     }
@@ -39,141 +59,316 @@ impl Group {
 }
 
 impl Proposer {
+    pub(super) fn new() -> (Self, Proposals) {
+        let (sender, queue) = mpsc::channel(MAX_WAITING_PROPOSALS);
+        let (end, ended) = signal::channel(false);
+        let proposer = Self {
+            queue: Mutex::new(Some(sender)),
+            ended,
+        };
+        (proposer, Proposals { queue, end })
+    }
+
     async fn propose(&self, op: Op, at: Option<Timestamp>) -> Result<Outcome, Fault> {
         let closed = Fault::Unavailable("the server is shutting down");
-        let queue = match self.queue.lock() {
-            Ok(queue) => queue.clone(),
-            Err(_) => None,
-        };
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let queue = queue.ok_or(closed.clone())?;
         let (answer, answered) = oneshot::channel();
-        queue
-            .try_send(Proposal { op, at, answer })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => closed,
-            })?;
+        let proposal = Proposal {
+            op,
+            at,
+            answer,
+            deadline: Instant::now() + WRITE_TIMEOUT,
+        };
+        queue.try_send(proposal).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => closed,
+        })?;
         drop(queue);
-        // No answer means that the committer ended while it had this write.
+        // No answer means that the task ended while it had this write.
         answered.await.unwrap_or(Err(Fault::OutcomeUnknown))
     }
 
     /// Takes no more writes and waits until those that wait are answered.
     pub(super) async fn close(&self) {
-        if let Ok(mut queue) = self.queue.lock() {
-            queue.take();
-        }
-        // An error means that the committer is gone, which is what this waits for.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // An error means that the task is gone, which is what this waits for.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 }
 
-/// Applies batches, one after the other, on a thread of its own: the store blocks.
-pub(super) struct Committer {
-    storage: Arc<dyn Storage>,
-    clock: Arc<dyn Clock>,
-    watchers: Arc<Watchers>,
-    failed: signal::Sender<Option<String>>,
-    /// The last command's time.
-    last: Timestamp,
+/// Numbers of proposals that somebody waits for. The lowest is this origin's floor.
+#[derive(Default)]
+struct Numbers {
+    last: u64,
+    waiting: BTreeSet<u64>,
 }
 
-impl Committer {
-    pub(super) fn new(
-        storage: Arc<dyn Storage>,
-        clock: Arc<dyn Clock>,
-        watchers: Arc<Watchers>,
-        failed: signal::Sender<Option<String>>,
-    ) -> Self {
-        Self {
-            storage,
-            clock,
-            watchers,
-            failed,
-            last: Timestamp::default(),
-        }
-    }
+/// Proposals that travel together.
+struct Batch {
+    message: pb::Batch,
+    answers: Vec<oneshot::Sender<Result<Outcome, Fault>>>,
+    deadline: Instant,
+}
 
-    pub(super) fn spawn(mut self) -> std::io::Result<Proposer> {
-        let (queue, mut proposals) = mpsc::channel(MAX_WAITING_PROPOSALS);
-        let (end, ended) = signal::channel(false);
-        std::thread::Builder::new()
-            .name("weir-commit".to_owned())
-            .spawn(move || {
-                while let Some(first) = proposals.blocking_recv() {
-                    let batch = gather(first, &mut proposals);
-                    if !self.commit(batch) {
-                        break;
-                    }
-                }
-                end.send_replace(true);
-            })?;
-        Ok(Proposer {
-            queue: Mutex::new(Some(queue)),
-            ended,
-        })
-    }
-
-    /// Applies a batch and answers it. Returns whether the store still works.
-    fn commit(&mut self, proposals: Vec<Proposal>) -> bool {
-        self.last = self.last.max(self.clock.now());
-        let (mut commands, mut answers) = (Vec::with_capacity(proposals.len()), Vec::with_capacity(proposals.len()));
-        for proposal in proposals {
-            commands.push(Command {
-                at: proposal.at.unwrap_or(self.last),
-                op: proposal.op,
-            });
-            answers.push(proposal.answer);
-        }
-        metrics::histogram!("weir_batch_commands").record(commands.len() as f64);
-        let batch = Batch {
-            commands,
-            applied: None,
-            durable: true,
+/// Makes batches until the group is closed or gone.
+pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
+    let Proposals { mut queue, end } = proposals;
+    let numbers = Arc::new(Mutex::new(Numbers::default()));
+    let under_way = Arc::new(Semaphore::new(BATCHES_UNDER_WAY));
+    loop {
+        let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else {
+            break;
         };
-        match self.storage.apply(batch) {
-            Ok(Applied { outcomes, changes }) => {
-                self.watchers.tell(changes);
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // Whoever does not wait any more needs no answer.
-                    let _ = answer.send(Ok(outcome));
-                }
-                true
-            }
-            Err(error) => {
-                let fault = Fault::from(error.clone());
-                for answer in answers {
-                    let _ = answer.send(Err(fault.clone()));
-                }
-                let goes_on = error == StorageError::Full;
-                if !goes_on {
-                    tracing::error!(%error, "the store failed");
-                    self.failed.send_replace(Some(error.to_string()));
-                }
-                goes_on
-            }
-        }
+        let Some(first) = queue.recv().await else {
+            break;
+        };
+        let Some(group) = group.upgrade() else {
+            break;
+        };
+        let mut batch = gather(first, &mut queue, &numbers, group.shared.origin);
+        // The first attempt begins here, so that batches reach the leader in the order in which they were made.
+        let attempt = group.attempt(&mut batch, &numbers).await;
+        let numbers = Arc::clone(&numbers);
+        tokio::spawn(async move {
+            group.drive(batch, attempt, &numbers).await;
+            drop(permit);
+        });
     }
+    // All permits are back when the last batch is answered.
+    let all = u32::try_from(BATCHES_UNDER_WAY).unwrap_or(u32::MAX);
+    let _ = under_way.acquire_many(all).await;
+    end.send_replace(true);
 }
 
 /// `first` and whatever waits behind it, up to the limits of a batch.
-fn gather(first: Proposal, proposals: &mut mpsc::Receiver<Proposal>) -> Vec<Proposal> {
-    let mut bytes = payload_bytes(&first.op);
-    let mut batch = vec![first];
-    while batch.len() < MAX_BATCH_COMMANDS && bytes < MAX_BATCH_BYTES {
-        let Ok(next) = proposals.try_recv() else {
-            break;
-        };
-        bytes += payload_bytes(&next.op);
-        batch.push(next);
+fn gather(first: Proposal, queue: &mut mpsc::Receiver<Proposal>, numbers: &Mutex<Numbers>, origin: u64) -> Batch {
+    let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bytes = 0;
+    let mut batch = Batch {
+        message: pb::Batch {
+            origin,
+            ..pb::Batch::default()
+        },
+        answers: Vec::new(),
+        deadline: first.deadline,
+    };
+    let mut next = Some(first);
+    while let Some(proposal) = next {
+        bytes += payload_bytes(&proposal.op);
+        numbers.last += 1;
+        let id = numbers.last;
+        numbers.waiting.insert(id);
+        batch.message.proposals.push(pb::Proposal {
+            id,
+            at: proposal.at.map(Timestamp::as_millis),
+            op: Some(op_to_pb(&proposal.op)),
+        });
+        batch.answers.push(proposal.answer);
+        batch.deadline = batch.deadline.max(proposal.deadline);
+        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && bytes < MAX_BATCH_BYTES;
+        next = if has_room { queue.try_recv().ok() } else { None };
     }
     batch
 }
 
 fn payload_bytes(op: &Op) -> u64 {
     match op {
-        Op::Create(_, create) => create.payload.stored_bytes(),
+        Op::Create(_, create) | Op::Fork(_, create, _) => create.payload.stored_bytes(),
         Op::Append(_, append) => append.payload.stored_bytes(),
         Op::Delete(_) | Op::Touch(_) | Op::Expire { .. } => 0,
+        Op::Retain(_) | Op::Release(_) | Op::Settle { .. } | Op::Probe(_) => 0,
+    }
+}
+
+/// An attempt that has begun.
+enum Attempt {
+    /// In the log of the replica here.
+    Local(oneshot::Receiver<Result<Answer, WriteError>>),
+    /// On its way to another node.
+    Remote(futures_util::future::BoxFuture<'static, Result<Bytes, CallError>>),
+    /// It ended before it began.
+    Ended(Failure),
+}
+
+/// How an attempt failed.
+pub(super) enum Failure {
+    /// Nothing was done; this one leads, if anybody does.
+    NotLeader(NotLeader),
+    /// Nothing was done.
+    NotDone,
+    /// It may have been done, or may still be.
+    Unknown,
+    /// Nothing was done: the disk is full.
+    StorageFull,
+}
+
+impl Group {
+    /// Begins an attempt with whoever leads.
+    async fn attempt(&self, batch: &mut Batch, numbers: &Mutex<Numbers>) -> Attempt {
+        {
+            let numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            batch.message.floor = numbers.waiting.first().copied().unwrap_or(numbers.last + 1);
+        }
+        let hosted = self.hosted();
+        let leads = hosted.filter(|hosted| hosted.replica.is_leader());
+        if let Some(hosted) = leads {
+            return match self.propose_here(&hosted.replica, &mut batch.message).await {
+                Ok(answer) => Attempt::Local(answer),
+                Err(failure) => Attempt::Ended(failure),
+            };
+        }
+        match self.leader() {
+            Some((replica, node)) if node != self.shared.node => {
+                let address = Address {
+                    node,
+                    group: self.id,
+                    from: 0,
+                    to: replica,
+                };
+                let body = Bytes::from(batch.message.encode_to_vec());
+                let peers = &self.shared.peers;
+                Attempt::Remote(Box::pin(peers.start(
+                    address,
+                    Lane::Client,
+                    Kind::Propose,
+                    body,
+                    ATTEMPT_TIMEOUT,
+                )))
+            }
+            _ => Attempt::Ended(Failure::NotLeader(NotLeader::default())),
+        }
+    }
+
+    /// Puts a batch into the log of the replica here, which stamps the time if it leads.
+    pub(super) async fn propose_here(
+        &self,
+        replica: &crate::raft::Replica,
+        batch: &mut pb::Batch,
+    ) -> Result<oneshot::Receiver<Result<Answer, WriteError>>, Failure> {
+        if !self.has_space() {
+            return Err(Failure::StorageFull);
+        }
+        batch.at = self.shared.clock.now().as_millis();
+        replica.propose(batch).await.map_err(|error| failure(&error))
+    }
+
+    /// Sends a batch until it is answered or its time is over.
+    async fn drive(&self, mut batch: Batch, mut attempt: Attempt, numbers: &Mutex<Numbers>) {
+        let mut is_unknown = false;
+        let result = loop {
+            let failure = match finish(attempt, batch.answers.len()).await {
+                Ok(outcomes) => break Ok(outcomes),
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::StorageFull if !is_unknown => break Err(Fault::StorageFull),
+                Failure::NotLeader(told) => self.note_leader(told),
+                Failure::Unknown => is_unknown = true,
+                Failure::NotDone | Failure::StorageFull => {}
+            }
+            if Instant::now() >= batch.deadline {
+                break Err(match is_unknown {
+                    true => Fault::OutcomeUnknown,
+                    false => Fault::Unavailable("no leader takes this write now"),
+                });
+            }
+            self.wait_for_leader().await;
+            attempt = self.attempt(&mut batch, numbers).await;
+        };
+        {
+            let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            for proposal in &batch.message.proposals {
+                numbers.waiting.remove(&proposal.id);
+            }
+        }
+        match result {
+            Ok(outcomes) => {
+                for (answer, outcome) in batch.answers.into_iter().zip(outcomes) {
+                    // Whoever does not wait any more needs no answer.
+                    let _ = answer.send(outcome.ok_or(Fault::OutcomeUnknown));
+                }
+            }
+            Err(fault) => {
+                for answer in batch.answers {
+                    let _ = answer.send(Err(fault.clone()));
+                }
+            }
+        }
+    }
+
+    /// A moment in which a leader may show up; short when one is known already.
+    async fn wait_for_leader(&self) {
+        match self.hosted() {
+            Some(hosted) if self.leader().is_none() => hosted.replica.leader_changed(LEADER_PAUSE * 10).await,
+            Some(_) => tokio::time::sleep(LEADER_PAUSE).await,
+            None => {
+                self.guess_leader();
+                tokio::time::sleep(LEADER_PAUSE).await;
+            }
+        }
+    }
+
+    /// Without a replica here: asks one after the other.
+    pub(super) fn guess_leader(&self) {
+        if self.leader().is_some() {
+            return;
+        }
+        let view = self.shared.views.now();
+        let replicas = view.replicas(self.id);
+        if replicas.is_empty() {
+            return;
+        }
+        let turn = usize::try_from(self.shared.clock.now().as_millis() / 50).unwrap_or_default();
+        self.note_leader(NotLeader {
+            leader: Some(replicas[turn % replicas.len()]),
+        });
+    }
+}
+
+fn failure(error: &WriteError) -> Failure {
+    match error {
+        WriteError::NotLeader(told) => Failure::NotLeader(*told),
+        WriteError::Refused(_) => Failure::NotDone,
+        WriteError::Unknown(_) | WriteError::Stopped(_) => Failure::Unknown,
+    }
+}
+
+type Outcomes = Vec<Option<Outcome>>;
+
+async fn finish(attempt: Attempt, count: usize) -> Result<Outcomes, Failure> {
+    let outcomes = match attempt {
+        Attempt::Ended(failure) => return Err(failure),
+        Attempt::Local(answer) => match tokio::time::timeout(ATTEMPT_TIMEOUT, answer).await {
+            Ok(Ok(Ok(Answer::Streams(outcomes)))) => outcomes,
+            Ok(Ok(Err(error))) => return Err(failure(&error)),
+            _ => return Err(Failure::Unknown),
+        },
+        Attempt::Remote(call) => remote_outcomes(call.await)?,
+    };
+    if outcomes.len() == count {
+        Ok(outcomes)
+    } else {
+        Err(Failure::Unknown)
+    }
+}
+
+fn remote_outcomes(answer: Result<Bytes, CallError>) -> Result<Outcomes, Failure> {
+    match answer {
+        Ok(body) => {
+            let reply = pb::Reply::decode(body).map_err(|_| Failure::Unknown)?;
+            let outcomes = reply.outcomes.into_iter().map(outcome_from_pb);
+            outcomes.collect::<Result<_, _>>().map_err(|_| Failure::Unknown)
+        }
+        Err(CallError::Refused {
+            status: Status::NotLeader,
+            body,
+        }) => Err(Failure::NotLeader(super::serve::decode_hint(&body))),
+        Err(CallError::Refused {
+            status: Status::StorageFull,
+            ..
+        }) => Err(Failure::StorageFull),
+        Err(error) if error.is_certain() => Err(Failure::NotLeader(NotLeader::default())),
+        Err(_) => Err(Failure::Unknown),
     }
 }

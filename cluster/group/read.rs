@@ -3,18 +3,28 @@
 use std::sync::Arc;
 
 use weir_protocol::{
-    Fault, HeadError, ListError, ListPage, ListRequest, Read, ReadError, ReadResult, StreamMetadata, StreamName,
+    Consistency, Fault, HeadError, ListError, ListPage, ListRequest, Read, ReadError, ReadResult, StreamMetadata,
+    StreamName,
 };
 use weir_storage::Storage;
 
-use super::{Group, renew};
+use super::{Group, Hosted, renew};
 
 impl Group {
+    /// Reads from the replica here, or asks a node that has one.
     pub(crate) async fn read(&self, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
-        let now = self.clock.now();
+        let Some(hosted) = self.hosted() else {
+            return self.read_elsewhere(name, &read).await;
+        };
+        if read.consistency == Consistency::Linearizable {
+            self.barrier().await?;
+        }
+        let now = self.shared.clock.now();
         let wanted = name.clone();
         let result = self
-            .with_storage(move |storage| storage.read(&wanted, read.from, read.max_bytes, now))
+            .with_storage(&hosted, move |storage| {
+                storage.read(&wanted, read.from, read.max_bytes, now)
+            })
             .await??;
         if let (true, Some(deadline)) = (read.renews, result.ttl_deadline) {
             renew::renew(self, name, now, deadline).await?;
@@ -22,28 +32,41 @@ impl Group {
         Ok(result)
     }
 
-    pub(crate) async fn head(&self, name: &StreamName) -> Result<StreamMetadata, HeadError> {
-        let now = self.clock.now();
+    pub(crate) async fn head(&self, name: &StreamName, consistency: Consistency) -> Result<StreamMetadata, HeadError> {
+        let Some(hosted) = self.hosted() else {
+            return self.head_elsewhere(name, consistency).await;
+        };
+        if consistency == Consistency::Linearizable {
+            self.barrier().await?;
+        }
+        let now = self.shared.clock.now();
         let name = name.clone();
-        self.with_storage(move |storage| storage.head(&name, now)).await?
+        self.with_storage(&hosted, move |storage| storage.head(&name, now))
+            .await?
     }
 
+    /// One page of this group's streams.
     pub(crate) async fn list(&self, request: ListRequest) -> Result<ListPage, ListError> {
-        let now = self.clock.now();
-        self.with_storage(move |storage| storage.list_streams(&request, now))
+        let Some(hosted) = self.hosted() else {
+            return self.list_elsewhere(&request).await;
+        };
+        self.barrier().await?;
+        let now = self.shared.clock.now();
+        self.with_storage(&hosted, move |storage| storage.list_streams(&request, now))
             .await?
     }
 
     /// Runs `read` where it may block.
-    async fn with_storage<T: Send + 'static>(
+    pub(super) async fn with_storage<T: Send + 'static>(
         &self,
+        hosted: &Hosted,
         read: impl FnOnce(&dyn Storage) -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        if !self.blocking_reads {
-            return Ok(read(&*self.storage));
+        let storage = hosted.machine.store();
+        if !self.shared.blocking_reads {
+            return Ok(read(&*storage));
         }
-        let storage = Arc::clone(&self.storage);
-        let task = tokio::task::spawn_blocking(move || read(&*storage));
+        let task = tokio::task::spawn_blocking(move || read(&*Arc::clone(&storage)));
         task.await.map_err(|error| Fault::Storage(error.to_string()))
     }
 }

@@ -51,6 +51,16 @@ impl Watchers {
         }
     }
 
+    /// Tells everybody to look again.
+    pub(crate) fn tell_all_gone(&self) {
+        for shard in &self.shards {
+            let waiting = std::mem::take(&mut *shard.0.lock().unwrap_or_else(PoisonError::into_inner));
+            for sender in waiting.into_values() {
+                sender.send_replace(Some(TailEvent::Gone));
+            }
+        }
+    }
+
     /// Tells those concerned, in order.
     pub(crate) fn tell(&self, changes: Vec<Change>) {
         for Change { name, event } in changes {

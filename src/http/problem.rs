@@ -217,11 +217,15 @@ impl From<CreateError> for Problem {
             CreateError::ForkOffsetInvalid => Code::ForkOffsetInvalid,
             CreateError::ForkSubOffsetOvershoot => Code::ForkSubOffsetOvershoot,
             CreateError::TooLong => Code::StreamFull,
+            CreateError::Elsewhere => return UNROUTED.into(),
             CreateError::Fault(fault) => return fault.into(),
         };
         Self::of(code, &error)
     }
 }
+
+/// Routers resolve what is kept elsewhere; one that did not may do so the next time.
+const UNROUTED: Fault = Fault::Unavailable("what a fork inherited is kept elsewhere");
 
 impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
@@ -273,6 +277,7 @@ impl From<ReadError> for Problem {
             ReadError::Gone => Self::of(Code::StreamGone, &error),
             ReadError::OffsetBeyondTail => Self::of(Code::OffsetBeyondTail, &error),
             ReadError::OffsetInvalid => Self::of(Code::InvalidOffset, &error),
+            ReadError::Elsewhere => UNROUTED.into(),
             ReadError::Fault(fault) => fault.into(),
         }
     }

@@ -55,6 +55,9 @@ pub enum CreateError {
     /// The stream would pass the largest offset.
     #[error("the stream is at its largest size")]
     TooLong,
+    /// What the fork needs of its source is in another group. Never leaves a cluster's router.
+    #[error("the source stream is kept elsewhere")]
+    Elsewhere,
     /// See [`Fault`].
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -149,6 +152,9 @@ pub enum ReadError {
     /// The offset lies inside a JSON message.
     #[error("the offset is not one that this stream returned")]
     OffsetInvalid,
+    /// The read begins in what the stream inherited from another group's. Never leaves a cluster's router.
+    #[error("the beginning of the stream is kept elsewhere")]
+    Elsewhere,
     /// See [`Fault`].
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -8,10 +8,12 @@ use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::client::{ClientError, StreamArgs};
+use crate::cluster::ClusterArgs;
 use crate::config::{self, ConfigArgs, ConfigError};
-use crate::dev;
+use crate::dev::{DevArgs, DevError};
 use crate::exit::Exit;
 use crate::run::RunError;
+use crate::serve::ServeArgs;
 
 /// Durable Streams on one node or many.
 #[derive(Debug, Parser)]
@@ -23,8 +25,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a server on this machine, and say what to try next
-    Dev(ConfigArgs),
+    /// Start a server on this machine, and say what to try next; with --nodes, several
+    Dev(DevArgs),
+    /// Start a node of a cluster; with --join, add it to one that is there
+    Serve(ServeArgs),
+    /// See and change a cluster
+    Cluster(ClusterArgs),
     /// Print the effective configuration
     Config(PrintArgs),
     /// Work with streams on a running server
@@ -51,11 +57,18 @@ impl Cli {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Dev(args) => {
-                let (config, _) = args.load()?;
+                let (config, _) = args.config.load()?;
                 on(Builder::new_multi_thread(), |runtime| {
-                    runtime.block_on(dev::run(&config))
+                    runtime.block_on(args.run(&config))
                 })?;
             }
+            Command::Serve(args) => {
+                let (config, _) = args.config.load()?;
+                on(Builder::new_multi_thread(), |runtime| {
+                    runtime.block_on(args.run(&config))
+                })?;
+            }
+            Command::Cluster(args) => on(Builder::new_current_thread(), |runtime| runtime.block_on(args.run()))?,
             Command::Config(args) => {
                 let (_, settings) = args.config.load()?;
                 let text = if args.json {
@@ -74,7 +87,7 @@ impl Cli {
 fn on<T, E: Into<Failure>>(mut builder: Builder, work: impl FnOnce(&Runtime) -> Result<T, E>) -> Result<T, Failure> {
     let runtime = builder.enable_all().build().map_err(|cause| Failure {
         text: format!("the runtime cannot be started: {cause}"),
-        exit: Exit::Failed,
+        code: Exit::Failed as u8,
     })?;
     let outcome = work(&runtime);
     runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
@@ -85,17 +98,17 @@ fn on<T, E: Into<Failure>>(mut builder: Builder, work: impl FnOnce(&Runtime) -> 
 #[derive(Debug)]
 pub(crate) struct Failure {
     text: String,
-    exit: Exit,
+    code: u8,
 }
 
 impl Failure {
     /// Prints it, and gives the code. Whoever closed the pipe that we print to has seen enough, which is no failure.
     pub(crate) fn report(self) -> ExitCode {
-        if self.exit != Exit::Done {
+        if self.code != Exit::Done as u8 {
             // Nobody is left to be told when stderr is gone.
             let _ = writeln!(io::stderr(), "error: {}", self.text);
         }
-        self.exit.into()
+        self.code.into()
     }
 }
 
@@ -103,7 +116,7 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self {
             text: error.to_string(),
-            exit: Exit::Usage,
+            code: Exit::Usage as u8,
         }
     }
 }
@@ -112,7 +125,19 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         Self {
             text: error.to_string(),
-            exit: error.exit(),
+            code: error.exit() as u8,
+        }
+    }
+}
+
+impl From<DevError> for Failure {
+    fn from(error: DevError) -> Self {
+        match error {
+            DevError::One(error) => error.into(),
+            DevError::Many(error) => Self {
+                text: error.to_string(),
+                code: error.exit(),
+            },
         }
     }
 }
@@ -121,7 +146,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self {
             text: error.to_string(),
-            exit: error.exit(),
+            code: error.exit() as u8,
         }
     }
 }

@@ -31,11 +31,38 @@ pub(crate) enum Exit {
     Storage = 13,
     /// A graceful end was not finished within its bound, or not completely.
     Shutdown = 14,
+    /// No cluster takes this node.
+    Cluster = 15,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl Exit {
+    const ALL: [Self; 14] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Unreachable,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Refused,
+        Self::ServerFailed,
+        Self::Address,
+        Self::DataDir,
+        Self::Open,
+        Self::Storage,
+        Self::Shutdown,
+        Self::Cluster,
+    ];
+
+    /// What a process of ours meant by its code.
+    pub(crate) fn from_code(code: i32) -> Self {
+        let known = Self::ALL.into_iter().find(|exit| *exit as i32 == code);
+        known.unwrap_or(Self::Failed)
     }
 }
 
@@ -45,23 +72,8 @@ mod tests {
 
     #[test]
     fn the_readme_lists_every_code() {
-        let all = [
-            Exit::Done,
-            Exit::Failed,
-            Exit::Usage,
-            Exit::Unreachable,
-            Exit::NotFound,
-            Exit::Conflict,
-            Exit::Refused,
-            Exit::ServerFailed,
-            Exit::Address,
-            Exit::DataDir,
-            Exit::Open,
-            Exit::Storage,
-            Exit::Shutdown,
-        ];
         let readme = include_str!("README.md");
-        for exit in all {
+        for exit in Exit::ALL {
             let row = format!("\n| {} | ", exit as u8);
             assert!(readme.contains(&row), "README.md lacks {exit:?}: {row}");
         }

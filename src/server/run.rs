@@ -1,6 +1,6 @@
 //! The wiring: what a server process holds, in the order in which it comes up and goes down.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use weir_cluster::{Node, NodeOptions, StorageKind, SystemClock};
+use weir_cluster::{Node, NodeOptions, OpenError, StorageKind, SystemClock};
 use weir_http::{ShutdownSignal, Trigger};
 
 use crate::admin::{self, Phase, Readiness};
-use crate::config::{Config, Storage};
+use crate::config::{Advertised, Bound, Config, Mode, Storage, Unreachable};
 use crate::data_dir::{self, DataDir, DataDirError};
 use crate::exit::Exit;
 use crate::open_files;
-use crate::signals::Signals;
+use crate::signals::{Parent, Signals};
 use crate::telemetry::{self, Metrics};
 
 /// What flushing the storage may take on shutdown, after the requests had their `drain_timeout`.
@@ -27,13 +27,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const ADMIN_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The addresses that are served, with the ports that the system chose where 0 was asked for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bound {
-    pub(crate) listen: SocketAddr,
-    pub(crate) admin_listen: SocketAddr,
-}
 
 /// Why a server process ended other than as it was asked to.
 #[derive(Debug, Error)]
@@ -54,6 +47,12 @@ pub(crate) enum RunError {
         /// Why.
         cause: io::Error,
     },
+    /// Nobody could connect to this node.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// No cluster takes this node.
+    #[error("this node cannot take part in a cluster: {0}")]
+    Cluster(String),
     /// The storage was refused or could not be read.
     #[error("the storage could not be opened: {0}")]
     Open(String),
@@ -86,6 +85,8 @@ impl RunError {
             Self::Setup(_) | Self::Serve(_) => Exit::Failed,
             Self::DataDir(_) => Exit::DataDir,
             Self::Listen { .. } => Exit::Address,
+            Self::Unreachable(_) => Exit::Usage,
+            Self::Cluster(_) => Exit::Cluster,
             Self::Open(_) => Exit::Open,
             Self::Storage(_) => Exit::Storage,
             Self::Close(_) | Self::TooSlow(_) => Exit::Shutdown,
@@ -93,30 +94,55 @@ impl RunError {
     }
 }
 
-/// Serves until a signal comes or the storage fails. `started` is called once, when requests are answered.
+impl From<OpenError> for RunError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Form(_) | OpenError::Address(..) | OpenError::NotReplicated => Self::Cluster(error.to_string()),
+            _ => Self::Open(error.to_string()),
+        }
+    }
+}
+
+/// Serves until it is asked to end or the storage fails. `started` is called once, when this node belongs to a cluster,
+/// has recovered and answers requests.
 ///
 /// # Errors
 /// See [`RunError`].
-pub(crate) async fn serve(config: &Config, started: impl FnOnce(&Bound)) -> Result<(), RunError> {
+pub(crate) async fn serve(
+    config: &Config,
+    mode: Mode,
+    parent: Parent,
+    started: impl FnOnce(&Bound),
+) -> Result<(), RunError> {
     telemetry::start_logs(config);
     open_files::raise_limit();
-    let mut signals = Signals::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
+    let mut signals = Signals::install(parent).map_err(|cause| RunError::Setup(cause.to_string()))?;
     let metrics = Metrics::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
     let _data_dir = take_data_dir(config)?;
     // Clients that connect while the storage recovers wait in the listener's queue.
-    let (listener, listen) = bind("listen", config.listen).await?;
-    let (admin_listener, admin_listen) = bind("admin_listen", config.admin_listen).await?;
+    let (listener, client) = bind("listen", config.listen).await?;
+    let (admin_listener, admin) = bind("admin_listen", config.admin_listen).await?;
+    let (peer_listener, peer) = bind("peer_listen", config.peer_listen()).await?;
+    let bound = Bound { peer, client, admin };
+    let advertised = config.advertised(&bound, mode)?;
     let readiness = Readiness::default();
     let _admin = serve_admin(config, admin_listener, &readiness, metrics);
 
-    tracing::info!(storage = config.storage.name(), data_dir = %config.data_dir.display(), "opening the storage");
+    tracing::info!(
+        storage = config.storage.name(),
+        data_dir = %config.data_dir.display(),
+        peer_address = advertised.peer,
+        "opening the node"
+    );
+    let options = node_options(config, mode, peer_listener, advertised);
     let node = tokio::select! {
-        node = open(config) => node?,
+        node = Node::open(options) => node?,
         (signal, _) = signals.next() => {
-            tracing::info!(signal, "asked to end before the storage was open");
+            tracing::info!(signal, "asked to end before the node was open");
             return Ok(());
         }
     };
+    readiness.opened(node.admin());
     let (trigger, shutdown) = ShutdownSignal::new();
     let router = weir_http::router(node.streams(), Arc::new(SystemClock), config.http(), shutdown.clone());
     let (drain_timeout, header_timeout) = (config.drain_timeout, config.header_timeout);
@@ -128,8 +154,8 @@ pub(crate) async fn serve(config: &Config, started: impl FnOnce(&Bound)) -> Resu
         header_timeout,
     ));
     readiness.set(Phase::Ready);
-    tracing::info!(%listen, %admin_listen, version = env!("CARGO_PKG_VERSION"), "serving");
-    started(&Bound { listen, admin_listen });
+    tracing::info!(listen = %client, admin_listen = %admin, peer_listen = %peer, version = env!("CARGO_PKG_VERSION"), "serving");
+    started(&bound);
 
     let signal = tokio::select! {
         (signal, _) = signals.next() => signal,
@@ -192,8 +218,9 @@ fn serve_admin(config: &Config, listener: TcpListener, readiness: &Readiness, me
     trigger
 }
 
-async fn open(config: &Config) -> Result<Node, RunError> {
-    let options = NodeOptions {
+fn node_options(config: &Config, mode: Mode, peer_listener: TcpListener, advertised: Advertised) -> NodeOptions {
+    let join = config.joins(&advertised.peer).to_vec();
+    NodeOptions {
         storage: match config.storage {
             Storage::Memory => StorageKind::Memory,
             Storage::File => StorageKind::File,
@@ -202,10 +229,29 @@ async fn open(config: &Config) -> Result<Node, RunError> {
         data_dir: config.data_dir.clone(),
         cache_bytes: usize::try_from(config.cache_bytes).unwrap_or(usize::MAX),
         clock: Arc::new(SystemClock),
-    };
-    Node::open(options)
-        .await
-        .map_err(|cause| RunError::Open(cause.to_string()))
+        peer_listener,
+        peer_address: advertised.peer,
+        client_address: advertised.client,
+        admin_address: advertised.admin,
+        zone: config.zone.clone(),
+        nodes: config.nodes.clone(),
+        join,
+        groups: config.groups(mode),
+        replication_factor: config.replication_factor,
+        heartbeat: config.heartbeat_interval,
+        election_timeout: config.election_timeout,
+        keep_log_bytes: weir_cluster::DEFAULT_KEEP_LOG_BYTES,
+    }
+}
+
+/// The first two lines on stdout. Programs read them, so they never change.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub(crate) fn announce(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
+    writeln!(out, "weir: listening on http://{}", bound.client)?;
+    writeln!(out, "weir: admin on http://{}", bound.admin)?;
+    out.flush()
 }
 
 /// The process must not go on: what it would answer might not be what is stored.

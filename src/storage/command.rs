@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use weir_protocol::{
-    Append, AppendError, Appended, Create, CreateError, Created, DeleteError, StreamName, TailEvent, Timestamp,
+    Append, AppendError, Appended, ContentType, Create, CreateError, Created, DeleteError, ForkRequest, Lifetime,
+    StreamName, TailEvent, Timestamp,
 };
+
+use crate::reference::{Boundary, Given, Probed, Reference, Retained};
 
 /// Commands that are applied together, in order, in one transaction.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +36,9 @@ pub struct Command {
 pub enum Op {
     /// Create a stream or a fork.
     Create(StreamName, Create),
+    /// Create a fork of which something is known already, because its source or the source's bytes are another group's.
+    /// Only redb keeps what this, a retain and a release change: the other backends serve a single group.
+    Fork(StreamName, Create, Given),
     /// Append, close, or both.
     Append(StreamName, Append),
     /// Delete a stream.
@@ -46,12 +52,41 @@ pub enum Op {
         /// How many are looked at, at most.
         limit: usize,
     },
+    /// Keep a source for a fork in another group.
+    Retain(Retain),
+    /// The fork of this reference is gone, or was never made: keep its source for it no longer.
+    Release(Reference),
+    /// A release from this group's outbox was done: forget it.
+    Settle {
+        /// Of the reference.
+        fork_id: u64,
+    },
+    /// Is the fork of this reference there, or can it still be made? Changes nothing; it is a command because its time
+    /// has to come after every create before it, and before every one after it.
+    Probe(Reference),
+}
+
+/// See [`Op::Retain`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retain {
+    /// Where the fork leaves which source.
+    pub request: ForkRequest,
+    /// What was asked for, as in [`Create`].
+    pub content_type: Option<ContentType>,
+    /// What was asked for, as in [`Create`].
+    pub lifetime: Lifetime,
+    /// The fork.
+    pub fork: StreamName,
+    /// Names this attempt to make it, among all of them.
+    pub fork_id: u64,
+    /// The boundary, if it had to be found by reading.
+    pub boundary: Option<Boundary>,
 }
 
 /// What a command answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Of [`Op::Create`].
+    /// Of [`Op::Create`] and [`Op::Fork`].
     Create(Result<Created, CreateError>),
     /// Of [`Op::Append`].
     Append(Result<Appended, AppendError>),
@@ -61,6 +96,14 @@ pub enum Outcome {
     Touch,
     /// Of [`Op::Expire`].
     Expire(Expired),
+    /// Of [`Op::Retain`]; refused as the create would be.
+    Retain(Result<Retained, CreateError>),
+    /// Of [`Op::Release`].
+    Release,
+    /// Of [`Op::Settle`].
+    Settle,
+    /// Of [`Op::Probe`].
+    Probe(Probed),
 }
 
 /// What [`Op::Expire`] found.

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use weir_protocol::{
-    Append, AppendError, Appended, Create, CreateError, Created, DeleteError, Fault, HeadError, ListError, ListPage,
-    ListRequest, ReadError, ReadFrom, ReadResult, StreamMetadata, StreamName, Timestamp,
+    Append, AppendError, Appended, ContentType, Create, CreateError, Created, DeleteError, Fault, HeadError,
+    Incarnation, ListError, ListPage, ListRequest, Offset, ReadError, ReadFrom, ReadResult, StreamMetadata, StreamName,
+    Timestamp,
 };
 
 use crate::command::{Applied, Batch, Command, Op, Outcome};
 use crate::error::StorageError;
+use crate::reference::{Elsewhere, Fetched, Reference, ReferenceCursor, ReferencePage};
 
 /// Persistent streams.
 ///
@@ -37,8 +39,44 @@ pub trait Storage: Send + Sync + 'static {
     /// there is one. Does not renew a TTL: that is [`Op::Touch`].
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError`]; [`ReadError::Elsewhere`] where the read begins in what a fork inherited from another group:
+    /// [`Storage::inherited`] tells from which stream.
     fn read(&self, name: &StreamName, from: ReadFrom, max_bytes: u64, now: Timestamp) -> Result<ReadResult, ReadError>;
+
+    /// Describes a stream whose beginning is another group's.
+    ///
+    /// # Errors
+    /// [`ReadError`]; a fault when the stream has no such beginning.
+    fn inherited(&self, _name: &StreamName, _now: Timestamp) -> Result<Inherited, ReadError> {
+        Err(NO_GROUPS.into())
+    }
+
+    /// Reads what another group's stream inherited from one of this store's: from `from` on, up to
+    /// [`Elsewhere::until`], whole messages as in [`Storage::read`]. Hidden streams, kept for their forks, are read
+    /// like any other.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn fetch(&self, _place: &Elsewhere, _from: Offset, _max_bytes: u64) -> Result<Fetched, ReadError> {
+        Err(NO_GROUPS.into())
+    }
+
+    /// Up to `limit` releases that other groups must be told of.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn outbox(&self, _limit: usize) -> Result<Vec<Reference>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    /// References that streams of this store have from forks in other groups, after `after`. Looks at `limit` entries
+    /// or few more.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn references(&self, _after: Option<&ReferenceCursor>, _limit: usize) -> Result<ReferencePage, StorageError> {
+        Ok(ReferencePage::default())
+    }
 
     /// Describes a stream.
     ///
@@ -70,6 +108,20 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// [`StorageError`].
     fn maintain(&self) -> Result<bool, StorageError>;
+
+    /// Whether [`Op::Expire`] with this cutoff would find anything to do.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn has_due(&self, cutoff: Timestamp) -> Result<bool, StorageError>;
+
+    /// A view of the whole store as pieces of bytes; `None` from a backend that has no such form.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn export(&self) -> Result<Option<Box<dyn Export>>, StorageError> {
+        Ok(None)
+    }
 
     /// Whether a stream exists at `now`.
     ///
@@ -155,6 +207,50 @@ pub trait Storage: Send + Sync + 'static {
         let outcome = self.apply(batch)?.outcomes.pop();
         outcome.ok_or_else(|| StorageError::Failed("a command was not answered".to_owned()))
     }
+}
+
+/// A stream whose beginning is another group's, and where that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inherited {
+    /// Which life of the stream.
+    pub incarnation: Incarnation,
+    /// Its type.
+    pub content_type: ContentType,
+    /// Where it ends.
+    pub tail: Offset,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// Of a stream with a TTL: when it will be gone unless something touches it.
+    pub ttl_deadline: Option<Timestamp>,
+    /// In whose bytes the beginning lies, and how far.
+    pub place: Elsewhere,
+}
+
+const NO_GROUPS: Fault = Fault::Unavailable("this backend has no streams of several groups");
+
+/// A coherent view of a whole store, piece by piece. Holding it costs space: the store keeps what it shows.
+pub trait Export: Send + Sync {
+    /// The piece after `cursor` (the first, when that is empty) of about `max_bytes`, and the cursor behind it; no
+    /// cursor behind the last one.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn piece(&self, cursor: &Bytes, max_bytes: usize) -> Result<(Bytes, Option<Bytes>), StorageError>;
+}
+
+/// A store that is made from the pieces of an export, in order.
+pub trait Import: Send {
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn put(&mut self, piece: Bytes) -> Result<(), StorageError>;
+
+    /// Makes the store durable. It can be opened after that.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn finish(self: Box<Self>) -> Result<(), StorageError>;
 }
 
 fn unexpected(answer: Result<Outcome, StorageError>) -> Fault {

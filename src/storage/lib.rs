@@ -9,6 +9,7 @@
 //! | `stage` | a batch in the making: what its commands have changed so far |
 //! | `rows` | what the rules need of a backend: a view, and a set of changes to commit |
 //! | `record` | what is kept of a stream |
+//! | `reference` | forks whose source is another group's |
 //! | `row` | how payload is kept: rows, each a run of consecutive bytes |
 //! | `meta` | records, producers, forks and deadlines in maps, for the memory and the file backend |
 //! | `memory` | backend: maps in memory |
@@ -36,13 +37,17 @@ mod memory;
 mod meta;
 mod record;
 mod redb;
+mod reference;
 mod row;
 mod rows;
 mod stage;
 
-pub use command::{Applied, Batch, Change, Command, Expired, Op, Outcome};
-pub use contract::Storage;
+pub use command::{Applied, Batch, Change, Command, Expired, Op, Outcome, Retain};
+pub use contract::{Export, Import, Inherited, Storage};
 pub use error::StorageError;
 pub use file::{FileOptions, FileStorage};
 pub use memory::MemoryStorage;
 pub use redb::{RedbOptions, RedbStorage};
+pub use reference::{
+    Boundary, Elsewhere, Fetched, Given, Probed, RETAINED_FOR_MS, Reference, ReferenceCursor, ReferencePage, Retained,
+};

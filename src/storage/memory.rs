@@ -75,6 +75,10 @@ impl Storage for MemoryStorage {
         self.tables().map(drop)
     }
 
+    fn has_due(&self, cutoff: Timestamp) -> Result<bool, StorageError> {
+        Ok(!self.tables()?.meta.due(cutoff, 1).is_empty())
+    }
+
     fn maintain(&self) -> Result<bool, StorageError> {
         Ok(false)
     }

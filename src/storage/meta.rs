@@ -9,6 +9,7 @@ use weir_protocol::producer::ProducerState;
 use weir_protocol::{StreamName, Timestamp};
 
 use crate::record::StreamRecord;
+use crate::reference::ForkKey;
 use crate::rows::{Mutations, VisitFork, VisitStream};
 
 /// Records, producers, forks and deadlines, in maps.
@@ -16,7 +17,7 @@ use crate::rows::{Mutations, VisitFork, VisitStream};
 pub(crate) struct Meta {
     pub(crate) streams: BTreeMap<StreamName, StreamRecord>,
     producers: HashMap<u64, BTreeMap<Arc<str>, ProducerState>>,
-    forks: HashMap<u64, BTreeSet<StreamName>>,
+    forks: HashMap<u64, BTreeSet<ForkKey>>,
     deadlines: BTreeSet<(Timestamp, StreamName)>,
     next_id: u64,
     pub(crate) applied: Option<Bytes>,
@@ -34,11 +35,11 @@ impl Meta {
         for ((id, producer), state) in mutations.producers {
             self.set_producer(id, producer, state);
         }
-        for ((id, name), is_fork) in mutations.forks {
+        for ((id, fork), is_fork) in mutations.forks {
             if is_fork {
-                self.forks.entry(id).or_default().insert(name);
+                self.forks.entry(id).or_default().insert(fork);
             } else if let Some(forks) = self.forks.get_mut(&id) {
-                forks.remove(&name);
+                forks.remove(&fork);
                 if forks.is_empty() {
                     self.forks.remove(&id);
                 }
@@ -62,8 +63,9 @@ impl Meta {
 
     /// Enters a stream that was found on disk, and what follows from its record. Returns whether the name was free.
     pub(crate) fn restore(&mut self, name: StreamName, record: StreamRecord) -> bool {
-        if let Some(fork) = &record.fork {
-            self.forks.entry(fork.source_id).or_default().insert(name.clone());
+        if let Some(fork) = record.fork.as_ref().filter(|fork| fork.remote.is_none()) {
+            let key = ForkKey::Local(name.clone());
+            self.forks.entry(fork.source_id).or_default().insert(key);
         }
         if let Some(deadline) = record.indexed_deadline {
             self.deadlines.insert((deadline, name.clone()));
@@ -96,8 +98,8 @@ impl Meta {
     }
 
     pub(crate) fn visit_forks(&self, id: u64, visit: VisitFork<'_>) {
-        for name in self.forks.get(&id).into_iter().flatten() {
-            if visit(name.clone()).is_break() {
+        for fork in self.forks.get(&id).into_iter().flatten() {
+            if visit(fork.clone()).is_break() {
                 break;
             }
         }

@@ -3,6 +3,7 @@
 use weir_protocol::{ContentType, Incarnation, Lifetime, Offset, StreamName, Timestamp};
 
 use crate::error::StorageError;
+use crate::reference::Reference;
 
 /// A stream's record. The encoding is protobuf, so that fields can be added; the messages are private to this file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +63,34 @@ pub(crate) struct ForkRecord {
     pub(crate) sub_offset: u64,
     /// Whether the lifetime is the source's.
     pub(crate) inherited_lifetime: bool,
+    /// Set when the source is another group's; then `source_id` is an id of that group.
+    pub(crate) remote: Option<RemoteFork>,
+}
+
+/// What names the reference that keeps another group's source for a fork.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(crate) struct RemoteFork {
+    #[prost(uint64, tag = "1")]
+    pub(crate) fork_id: u64,
+    /// Milliseconds since 1970, by the time of the source's group.
+    #[prost(uint64, tag = "2")]
+    pub(crate) retained_at: u64,
 }
 
 impl StreamRecord {
+    /// The reference by which another group keeps the source of this stream, which is `name`.
+    pub(crate) fn reference(&self, name: &StreamName) -> Option<Reference> {
+        let fork = self.fork.as_ref()?;
+        let remote = fork.remote?;
+        Some(Reference {
+            fork_id: remote.fork_id,
+            retained_at: Timestamp::from_millis(remote.retained_at),
+            source: fork.source.clone(),
+            source_id: fork.source_id,
+            fork: name.clone(),
+        })
+    }
+
     /// From when on it is gone.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.lifetime.deadline(self.touched_at)
@@ -154,6 +180,8 @@ struct EncodedFork {
     sub_offset: u64,
     #[prost(bool, tag = "5")]
     inherited_lifetime: bool,
+    #[prost(message, optional, tag = "6")]
+    remote: Option<RemoteFork>,
 }
 
 impl From<&StreamRecord> for Encoded {
@@ -189,6 +217,7 @@ impl From<&StreamRecord> for Encoded {
                 requested_offset: fork.requested_offset.map(Offset::position),
                 sub_offset: fork.sub_offset,
                 inherited_lifetime: fork.inherited_lifetime,
+                remote: fork.remote,
             }),
         }
     }
@@ -242,6 +271,7 @@ impl EncodedFork {
             },
             sub_offset: self.sub_offset,
             inherited_lifetime: self.inherited_lifetime,
+            remote: self.remote,
         })
     }
 }
@@ -272,14 +302,23 @@ mod tests {
 
     fn fork() -> impl Strategy<Value = ForkRecord> {
         let name = "[a-zé]{1,9}(/[a-z ]{1,9})?".prop_map(|name| StreamName::new(&name).unwrap());
-        let fields = (name, any::<u64>(), option::of(offset()), any::<u64>(), any::<bool>());
+        let remote = option::of(any::<[u64; 2]>());
+        let fields = (
+            name,
+            any::<u64>(),
+            option::of(offset()),
+            any::<u64>(),
+            any::<bool>(),
+            remote,
+        );
         fields.prop_map(
-            |(source, source_id, requested_offset, sub_offset, inherited_lifetime)| ForkRecord {
+            |(source, source_id, requested_offset, sub_offset, inherited_lifetime, remote)| ForkRecord {
                 source,
                 source_id,
                 requested_offset,
                 sub_offset,
                 inherited_lifetime,
+                remote: remote.map(|[fork_id, retained_at]| RemoteFork { fork_id, retained_at }),
             },
         )
     }

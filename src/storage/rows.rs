@@ -10,13 +10,14 @@ use weir_protocol::{StreamName, Timestamp};
 
 use crate::error::StorageError;
 use crate::record::StreamRecord;
+use crate::reference::{ForkKey, Reference};
 use crate::row::{Row, RowRef};
 
 /// Sees one row after the other until it breaks off.
 pub(crate) type VisitRow<'a> = &'a mut dyn FnMut(RowRef<'_>) -> ControlFlow<()>;
 
 /// Sees one fork after the other until it breaks off.
-pub(crate) type VisitFork<'a> = &'a mut dyn FnMut(StreamName) -> ControlFlow<()>;
+pub(crate) type VisitFork<'a> = &'a mut dyn FnMut(ForkKey) -> ControlFlow<()>;
 
 /// Sees one stream after the other until it breaks off.
 pub(crate) type VisitStream<'a> = &'a mut dyn FnMut(StreamName, StreamRecord) -> ControlFlow<()>;
@@ -36,7 +37,7 @@ pub(crate) trait Rows: Lookup {
     /// What a stream remembers of a producer.
     fn producer(&self, id: u64, producer: &str) -> Result<Option<ProducerState>, StorageError>;
 
-    /// Shows the names of a stream's forks, live or kept for theirs.
+    /// Shows a stream's forks, live or kept for theirs.
     fn forks(&self, id: u64, visit: VisitFork<'_>) -> Result<(), StorageError>;
 
     /// Up to `limit` entries of the expiry index at or before `cutoff`, in order.
@@ -59,7 +60,9 @@ pub(crate) struct Mutations {
     /// Producers' states.
     pub(crate) producers: BTreeMap<(u64, Arc<str>), ProducerState>,
     /// The forks of a stream id: `true` where one is added, `false` where one goes.
-    pub(crate) forks: BTreeMap<(u64, StreamName), bool>,
+    pub(crate) forks: BTreeMap<(u64, ForkKey), bool>,
+    /// The outbox by fork id: what is added, `None` where an entry goes.
+    pub(crate) outbox: BTreeMap<u64, Option<Reference>>,
     /// The expiry index: `true` where an entry is added, `false` where one goes.
     pub(crate) deadlines: BTreeMap<(Timestamp, StreamName), bool>,
     /// Stream ids whose rows and producers nobody will ask for again.
@@ -77,6 +80,7 @@ impl Mutations {
             && self.rows.is_empty()
             && self.producers.is_empty()
             && self.forks.is_empty()
+            && self.outbox.is_empty()
             && self.deadlines.is_empty()
             && self.discarded.is_empty()
             && self.next_id.is_none()

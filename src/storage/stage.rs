@@ -10,6 +10,7 @@ use weir_protocol::{Payload, StreamName, TailEvent, Timestamp};
 use crate::command::Change;
 use crate::error::StorageError;
 use crate::record::StreamRecord;
+use crate::reference::{ForkKey, Reference};
 use crate::row::{Packer, Row};
 use crate::rows::{Lookup, Mutations, Rows, VisitRow};
 
@@ -21,7 +22,8 @@ pub(crate) struct Stage<'a, R: Rows> {
     /// Appended messages by stream id, in order.
     appended: BTreeMap<u64, Vec<(u64, Payload)>>,
     producers: BTreeMap<(u64, Arc<str>), ProducerState>,
-    forks: BTreeMap<(u64, StreamName), bool>,
+    forks: BTreeMap<(u64, ForkKey), bool>,
+    outbox: BTreeMap<u64, Option<Reference>>,
     deadlines: BTreeMap<(Timestamp, StreamName), bool>,
     discarded: BTreeSet<u64>,
     next_id: Option<u64>,
@@ -41,6 +43,7 @@ impl<'a, R: Rows> Stage<'a, R> {
             appended: BTreeMap::new(),
             producers: BTreeMap::new(),
             forks: BTreeMap::new(),
+            outbox: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             discarded: BTreeSet::new(),
             next_id: None,
@@ -94,8 +97,18 @@ impl<'a, R: Rows> Stage<'a, R> {
     }
 
     /// Adds or removes `fork` as a fork of the stream with id `source`.
-    pub(crate) fn set_fork(&mut self, source: u64, fork: &StreamName, is_fork: bool) {
-        self.forks.insert((source, fork.clone()), is_fork);
+    pub(crate) fn set_fork(&mut self, source: u64, fork: ForkKey, is_fork: bool) {
+        self.forks.insert((source, fork), is_fork);
+    }
+
+    /// Has another group told that the fork of `reference` is gone.
+    pub(crate) fn post(&mut self, reference: Reference) {
+        self.outbox.insert(reference.fork_id, Some(reference));
+    }
+
+    /// Takes an entry out of the outbox.
+    pub(crate) fn settle(&mut self, fork_id: u64) {
+        self.outbox.insert(fork_id, None);
     }
 
     /// Moves a stream's entry in the expiry index.
@@ -141,6 +154,7 @@ impl<'a, R: Rows> Stage<'a, R> {
                 .collect(),
             producers: self.producers,
             forks: self.forks,
+            outbox: self.outbox,
             deadlines: self.deadlines,
             discarded: self.discarded.into_iter().collect(),
             next_id: self.next_id,
@@ -173,8 +187,8 @@ impl<R: Rows> Stage<'_, R> {
             .any(|((source, _), is_fork)| *source == id && *is_fork);
         let mut found = staged;
         if !staged {
-            self.view.forks(id, &mut |name| {
-                found = self.forks.get(&(id, name)).copied().unwrap_or(true);
+            self.view.forks(id, &mut |fork| {
+                found = self.forks.get(&(id, fork)).copied().unwrap_or(true);
                 if found {
                     ControlFlow::Break(())
                 } else {

@@ -150,6 +150,8 @@ impl Weir {
             .args(["--storage", self.storage.name()])
             .args(["--listen", &self.addresses.listen.to_string()])
             .args(["--admin-listen", &self.addresses.admin.to_string()])
+            // Beside the client's port, as by default, another test may have its own.
+            .args(["--peer-listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(&self.flags)

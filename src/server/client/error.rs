@@ -1,4 +1,4 @@
-//! What can go wrong in `weir stream`, and which code to exit with.
+//! What can go wrong in `weir stream` and `weir cluster`, and which code to exit with.
 
 use std::error::Error as _;
 use std::io;
@@ -42,6 +42,9 @@ pub(crate) enum ClientError {
     /// The answer is none of this protocol.
     #[error("the server's answer has no {0}; is it a Durable Streams server?")]
     NoStreamServer(&'static str),
+    /// The answer is none of the admin API.
+    #[error("the answer from {0} cannot be understood; is it the admin port of a Weir server?")]
+    NoAdminPort(String),
     /// The input cannot be read.
     #[error("{} cannot be read: {cause}", path.display())]
     Input {
@@ -119,9 +122,12 @@ impl ClientError {
             },
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Partly { cause, .. } => cause.exit(),
-            Self::Setup(_) | Self::NoStreamServer(_) | Self::Input { .. } | Self::BadInput(_) | Self::Output(_) => {
-                Exit::Failed
-            }
+            Self::Setup(_)
+            | Self::NoStreamServer(_)
+            | Self::NoAdminPort(_)
+            | Self::Input { .. }
+            | Self::BadInput(_)
+            | Self::Output(_) => Exit::Failed,
         }
     }
 }

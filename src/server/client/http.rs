@@ -94,6 +94,11 @@ impl Client {
         self.live.get(url)
     }
 
+    /// A request to the admin API.
+    pub(crate) fn admin(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.resource(path))
+    }
+
     /// A page of the list of streams.
     pub(crate) fn list(&self, query: &[(&str, &str)]) -> RequestBuilder {
         let mut url = self.resource("/v1/streams");

@@ -28,8 +28,8 @@ mod tail;
 use clap::{Args, Subcommand};
 
 pub(crate) use error::ClientError;
-
-use http::Client;
+pub(crate) use http::Client;
+pub(crate) use output::{report, say};
 
 const DEFAULT_URL: &str = "http://127.0.0.1:4437";
 

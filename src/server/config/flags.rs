@@ -33,15 +33,16 @@ impl ConfigArgs {
     }
 }
 
-impl Args for ConfigArgs {
-    fn augment_args(command: Command) -> Command {
+impl ConfigArgs {
+    /// The flags of all keys that are `wanted`.
+    pub(crate) fn augment(command: Command, wanted: impl Fn(&str) -> bool) -> Command {
         let file = Arg::new(FILE)
             .long("config")
             .env("WEIR_CONFIG")
             .value_name("FILE")
             .value_parser(clap::value_parser!(OsString))
             .help("The configuration file, in TOML");
-        let flags = KEYS.iter().map(|key| {
+        let flags = KEYS.iter().filter(|key| wanted(key.name)).map(|key| {
             Arg::new(key.name)
                 .long(key.flag())
                 .value_name("VALUE")
@@ -50,10 +51,16 @@ impl Args for ConfigArgs {
                     "{}.\nAllowed: {}. Default: {}",
                     key.help,
                     key.kind.allowed(),
-                    key.default
+                    if key.default.is_empty() { "none" } else { key.default }
                 ))
         });
         command.arg(file).args(flags)
+    }
+}
+
+impl Args for ConfigArgs {
+    fn augment_args(command: Command) -> Command {
+        Self::augment(command, |_| true)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -72,7 +79,8 @@ impl FromArgMatches for ConfigArgs {
         let file: Option<&OsString> = matches.get_one(FILE);
         // Empty counts as absent, as with every other variable.
         self.file = file.filter(|path| !path.is_empty()).map(PathBuf::from);
-        let flag = |name: &'static str| Some((name, matches.get_one::<String>(name)?.clone()));
+        // A command may lack the flags of some keys.
+        let flag = |name: &'static str| Some((name, matches.try_get_one::<String>(name).ok()??.clone()));
         self.flags = KEYS.iter().filter_map(|key| flag(key.name)).collect();
         Ok(())
     }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use weir_cluster::meta::limits::{MAX_GROUPS, MAX_REPLICATION_FACTOR};
+
 use crate::config::kind::Kind;
 
 /// One key of the configuration.
@@ -38,8 +40,8 @@ impl Key {
 /// What the environment variables of all keys begin with.
 pub(crate) const ENV_PREFIX: &str = "WEIR_";
 
-/// Variables with the prefix that are no keys: the configuration file, and what `weir stream` reads.
-pub(crate) const OTHER_VARIABLES: [&str; 2] = ["WEIR_CONFIG", "WEIR_URL"];
+/// Variables with the prefix that are no keys: the configuration file, and what `weir stream` and `weir cluster` read.
+pub(crate) const OTHER_VARIABLES: [&str; 3] = ["WEIR_CONFIG", "WEIR_URL", "WEIR_ADMIN_URL"];
 
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
@@ -62,7 +64,85 @@ pub(crate) const KEYS: &[Key] = &[
         name: "admin_listen",
         kind: Kind::Address,
         default: "127.0.0.1:4439",
-        help: "Where health and metrics are served",
+        help: "Where health, metrics and the admin API are served",
+    },
+    Key {
+        name: "peer_listen",
+        kind: Kind::OptionalAddress,
+        default: "",
+        help: "Where other nodes connect; by default the port before that of listen, on the same IP address",
+    },
+    Key {
+        name: "peer_advertise",
+        kind: Kind::HostPort,
+        default: "",
+        help: "Where other nodes reach this one; by default the address that peer_listen comes to",
+    },
+    Key {
+        name: "client_advertise",
+        kind: Kind::HostPort,
+        default: "",
+        help: "Where clients reach this node; by default the address that listen comes to",
+    },
+    Key {
+        name: "admin_advertise",
+        kind: Kind::HostPort,
+        default: "",
+        help: "Where operators reach this node; by default the address that admin_listen comes to",
+    },
+    Key {
+        name: "nodes",
+        kind: Kind::HostPorts,
+        default: "",
+        help: "The peer addresses of the nodes that form a new cluster, the same list on each; a node that is not in it joins them",
+    },
+    Key {
+        name: "join",
+        kind: Kind::HostPorts,
+        default: "",
+        help: "Peer addresses of a cluster to join; a node that has this never forms a new one",
+    },
+    Key {
+        name: "zone",
+        kind: Kind::Zone,
+        default: "",
+        help: "What fails together with this node, such as a rack or a data centre; replicas of a group are kept apart",
+    },
+    Key {
+        name: "groups",
+        kind: Kind::Integer {
+            min: 0,
+            max: MAX_GROUPS,
+        },
+        default: "0",
+        help: "How many Raft groups a new cluster has, for ever; 0 means 16, or 4 with weir dev",
+    },
+    Key {
+        name: "replication_factor",
+        kind: Kind::Integer {
+            min: 1,
+            max: MAX_REPLICATION_FACTOR as u64,
+        },
+        default: "3",
+        help: "How many replicas each group of a new cluster should have, as soon as there are that many nodes",
+    },
+    Key {
+        name: "heartbeat_interval",
+        kind: Kind::Duration {
+            min: Duration::from_millis(10),
+            max: Duration::from_secs(60),
+        },
+        default: "300ms",
+        help: "How often the leader of a group tells that it is there",
+    },
+    Key {
+        name: "election_timeout",
+        kind: Kind::Duration {
+            min: Duration::from_millis(30),
+            max: Duration::from_secs(600),
+        },
+        default: "1500ms",
+        help: "After how long without a leader another one is elected; at least 3 times heartbeat_interval",
     },
     Key {
         name: "data_dir",
@@ -78,7 +158,7 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "cache_bytes",
-        kind: Kind::Bytes {
+        kind: Kind::Integer {
             min: MIB,
             max: 1024 * GIB,
         },
@@ -87,13 +167,13 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "max_body_bytes",
-        kind: Kind::Bytes { min: 1, max: GIB },
+        kind: Kind::Integer { min: 1, max: GIB },
         default: "16777216",
         help: "The largest request body, in bytes",
     },
     Key {
         name: "max_inflight_body_bytes",
-        kind: Kind::Bytes {
+        kind: Kind::Integer {
             min: 1,
             max: 1024 * GIB,
         },
@@ -102,7 +182,7 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "max_read_bytes",
-        kind: Kind::Bytes { min: 1, max: GIB },
+        kind: Kind::Integer { min: 1, max: GIB },
         default: "4194304",
         help: "The most stored bytes in one catch-up answer",
     },
@@ -156,7 +236,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "log_filter",
         kind: Kind::LogFilter,
-        default: "info",
+        // What openraft tells at info is its own inner life, several lines for every election.
+        default: "info,openraft=error",
         help: "What is logged: a level, or directives such as 'info,weir_http=debug'",
     },
     Key {

@@ -6,8 +6,10 @@
 //! | `kind` | what a value may be |
 //! | `layers` | the layers, each checked by itself |
 //! | `flags` | the flags, made from the keys |
+//! | `advertise` | where a node tells others to reach it |
 //! | `print` | `weir config` |
 
+mod advertise;
 mod flags;
 mod keys;
 mod kind;
@@ -16,14 +18,17 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use config::builder::DefaultState;
 use config::{Config as Layered, ConfigBuilder};
 use serde::{Deserialize, Deserializer, de};
 
+pub(crate) use advertise::{Advertised, Bound, Unreachable};
 pub(crate) use flags::ConfigArgs;
 pub(crate) use layers::{ConfigError, Settings};
 pub(crate) use print::{to_json, to_toml};
@@ -69,6 +74,25 @@ pub(crate) enum LogFormat {
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) admin_listen: SocketAddr,
+    #[serde(deserialize_with = "optional")]
+    peer_listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "optional")]
+    peer_advertise: Option<String>,
+    #[serde(deserialize_with = "optional")]
+    client_advertise: Option<String>,
+    #[serde(deserialize_with = "optional")]
+    admin_advertise: Option<String>,
+    #[serde(deserialize_with = "list")]
+    pub(crate) nodes: Vec<String>,
+    #[serde(deserialize_with = "list")]
+    pub(crate) join: Vec<String>,
+    pub(crate) zone: String,
+    groups: u64,
+    pub(crate) replication_factor: u32,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) heartbeat_interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) election_timeout: Duration,
     pub(crate) data_dir: PathBuf,
     pub(crate) storage: Storage,
     pub(crate) cache_bytes: u64,
@@ -117,21 +141,83 @@ impl Config {
             builder = builder.set_override(*name, setting.text.as_str())?;
         }
         let config: Self = Layered::try_deserialize(builder.build()?)?;
-        match config.http().validate() {
-            Ok(()) => Ok(config),
-            Err(error) => Err(conflict(settings, error)),
+        if let Err(error) = config.http().validate() {
+            return Err(conflict(settings, error.key, error.allowed));
+        }
+        if config.election_timeout < config.heartbeat_interval * ELECTION_HEARTBEATS {
+            return Err(conflict(
+                settings,
+                "election_timeout",
+                "at least 3 times heartbeat_interval",
+            ));
+        }
+        if config.storage != Storage::Redb && !(config.nodes.is_empty() && config.join.is_empty()) {
+            return Err(conflict(
+                settings,
+                "storage",
+                "redb, as nodes or join is set: no other one is replicated",
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Where other nodes connect.
+    pub(crate) fn peer_listen(&self) -> SocketAddr {
+        // Port 0, any port, stays that.
+        let port = self.listen.port().saturating_sub(1);
+        self.peer_listen.unwrap_or(SocketAddr::new(self.listen.ip(), port))
+    }
+
+    /// How many groups a new cluster has.
+    pub(crate) fn groups(&self, mode: Mode) -> u64 {
+        match (self.groups, mode) {
+            (0, Mode::Serve) => SERVE_GROUPS,
+            (0, Mode::Dev) => DEV_GROUPS,
+            (groups, _) => groups,
         }
     }
 }
 
-fn conflict(settings: &Settings, error: weir_http::SettingsError) -> ConfigError {
-    let setting = settings.get(error.key);
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `weir serve`: a cluster of several machines.
+    Serve,
+    /// `weir dev`: one machine.
+    Dev,
+}
+
+/// One slow heartbeat must not cost a group its leader.
+const ELECTION_HEARTBEATS: u32 = 3;
+
+const SERVE_GROUPS: u64 = 16;
+const DEV_GROUPS: u64 = 4;
+
+fn conflict(settings: &Settings, key: &'static str, allowed: &str) -> ConfigError {
+    let setting = settings.get(key);
     ConfigError::Impossible {
-        key: error.key,
+        key,
         value: setting.map_or_else(String::new, |setting| format!("'{}'", setting.text)),
         source_of: setting.map_or(Source::Default, |setting| setting.source.clone()),
-        allowed: error.allowed.to_owned(),
+        allowed: allowed.to_owned(),
     }
+}
+
+/// Nothing where the text is empty.
+fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    let value = (!text.is_empty()).then(|| text.parse().map_err(de::Error::custom));
+    value.transpose()
+}
+
+/// In lower case, in which the cluster keeps addresses.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(kind::items(&text).map(str::to_ascii_lowercase).collect())
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -32,6 +32,7 @@ pub(crate) fn to_json(settings: &Settings) -> String {
             let setting = settings.get(key.name)?;
             let value = match key.kind.to_toml(&setting.text) {
                 toml::Value::Integer(number) => json!(number),
+                toml::Value::Array(items) => items.iter().map(|item| json!(item.as_str())).collect(),
                 _ => json!(setting.text),
             };
             let source = match &setting.source {

@@ -128,7 +128,12 @@ fn each_layer_wins_over_those_before_it() {
 #[test]
 fn every_key_can_be_set_in_every_layer() {
     let other = |name: &str| match name {
-        "listen" | "admin_listen" => "[::1]:9",
+        "listen" | "admin_listen" | "peer_listen" => "[::1]:9",
+        "peer_advertise" | "client_advertise" | "admin_advertise" => "node-1.example:9",
+        "nodes" | "join" => "node-1.example:9,[::1]:7",
+        "zone" => "rack-7",
+        "groups" | "replication_factor" => "5",
+        "heartbeat_interval" => "200ms",
         "data_dir" => "/elsewhere",
         "storage" => "memory",
         "cors_allow_origin" => "https://example.org",
@@ -143,9 +148,18 @@ fn every_key_can_be_set_in_every_layer() {
         assert_ne!(text, key.default);
         let file = format!("{} = {}\n", key.name, key.kind.to_toml(text));
         let variable = key.env_name();
+        // A list may be text in a file as well.
+        let as_text = match key.kind.to_toml(text) {
+            toml::Value::Array(_) => format!("{} = '{text}'\n", key.name),
+            _ => file.clone(),
+        };
         let layers = [
             Layers {
                 file: Some(&file),
+                ..Layers::default()
+            },
+            Layers {
+                file: Some(&as_text),
                 ..Layers::default()
             },
             Layers {
@@ -211,7 +225,7 @@ fn what_cannot_be_is_refused_with_its_place_and_what_can_be() {
                 environment: &[("WEIR_LISEN", "127.0.0.1:1")],
                 ..Layers::default()
             },
-            &["unknown environment variable WEIR_LISEN; allowed: WEIR_CONFIG, WEIR_URL, WEIR_LISTEN,"],
+            &["unknown environment variable WEIR_LISEN; allowed: WEIR_CONFIG, WEIR_URL, WEIR_ADMIN_URL, WEIR_LISTEN,"],
         ),
         (
             Layers {
@@ -258,7 +272,60 @@ fn what_cannot_be_is_refused_with_its_place_and_what_can_be() {
             },
             &["log_filter: impossible value 'verbose' in flag --log-filter; allowed: off, error,"],
         ),
+        (
+            Layers {
+                flags: &[("peer_advertise", "0.0.0.0:4436")],
+                ..Layers::default()
+            },
+            &[
+                "peer_advertise: impossible value '0.0.0.0:4436' in flag --peer-advertise",
+                "not 0.0.0.0 or [::]",
+            ],
+        ),
+        (
+            Layers {
+                flags: &[("join", "node-1")],
+                ..Layers::default()
+            },
+            &["join: impossible value 'node-1' in flag --join; allowed: a host and a port"],
+        ),
+        (
+            Layers {
+                environment: &[("WEIR_NODES", "a:1,b:2,A:1")],
+                ..Layers::default()
+            },
+            &[
+                "nodes: impossible value 'a:1,b:2,A:1' in environment variable WEIR_NODES",
+                "none twice",
+            ],
+        ),
+        (
+            file("nodes = [\"a:1\", 2]\n"),
+            &["nodes: impossible value (an array) in file DIR/weir.toml"],
+        ),
+        (
+            file("groups = 1025\n"),
+            &["groups: impossible value '1025' in file DIR/weir.toml; allowed: an integer from 0 to 1024"],
+        ),
         // Each possible by itself, but not together.
+        (
+            Layers {
+                file: Some("heartbeat_interval = \"1s\"\n"),
+                ..Layers::default()
+            },
+            &[
+                "election_timeout: impossible value '1500ms' in the defaults",
+                "allowed: at least 3 times heartbeat_interval",
+            ],
+        ),
+        (
+            Layers {
+                file: Some("storage = \"file\"\n"),
+                environment: &[("WEIR_JOIN", "a:1")],
+                ..Layers::default()
+            },
+            &["storage: impossible value 'file' in file DIR/weir.toml; allowed: redb, as nodes or join is set"],
+        ),
         (
             Layers {
                 file: Some("max_body_bytes = 2000000\n"),

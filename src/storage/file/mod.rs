@@ -158,6 +158,10 @@ impl Storage for FileStorage {
         self.write(|writer| writer.sync(&self.tables, &self.files))
     }
 
+    fn has_due(&self, cutoff: Timestamp) -> Result<bool, StorageError> {
+        Ok(!writer::read(&self.tables)?.meta.due(cutoff, 1).is_empty())
+    }
+
     fn maintain(&self) -> Result<bool, StorageError> {
         self.maintain_piece()
     }

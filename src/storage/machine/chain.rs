@@ -3,7 +3,8 @@
 use std::ops::{ControlFlow, Range};
 
 use crate::error::StorageError;
-use crate::record::StreamRecord;
+use crate::record::{ForkRecord, StreamRecord};
+use crate::reference::Elsewhere;
 use crate::row::RowRef;
 use crate::rows::Lookup;
 
@@ -46,7 +47,7 @@ struct Segment {
     until: u64,
 }
 
-/// Shows all pieces from position `from` to the tail, in order.
+/// Shows all pieces from position `from` to the tail, in order. None of them may be another group's: see [`elsewhere`].
 pub(crate) fn visit<L: Lookup>(
     lookup: &L,
     record: &StreamRecord,
@@ -93,6 +94,41 @@ pub(crate) fn is_boundary<L: Lookup>(lookup: &L, record: &StreamRecord, position
     Ok(boundary)
 }
 
+/// Which stream of another group has the bytes at position `from`; `None` when they are in this store.
+pub(crate) fn elsewhere<L: Lookup>(
+    lookup: &L,
+    record: &StreamRecord,
+    from: u64,
+) -> Result<Option<Elsewhere>, StorageError> {
+    let mut base = record.base;
+    let mut fork = record.fork.clone();
+    while from < base.position() {
+        let origin = fork.ok_or_else(missing)?;
+        if origin.remote.is_some() {
+            return Ok(Some(Elsewhere {
+                source: origin.source,
+                source_id: origin.source_id,
+                until: base,
+            }));
+        }
+        let source = source_of(lookup, &origin)?;
+        base = source.base.min(base);
+        fork = source.fork;
+    }
+    Ok(None)
+}
+
+fn missing() -> StorageError {
+    StorageError::Damaged("the source of a fork is missing".to_owned())
+}
+
+fn source_of<L: Lookup>(lookup: &L, origin: &ForkRecord) -> Result<StreamRecord, StorageError> {
+    let source = lookup.stream(&origin.source)?;
+    source
+        .filter(|source| source.id == origin.source_id && origin.remote.is_none())
+        .ok_or_else(missing)
+}
+
 /// The streams whose bytes make up `record` from position `from` on, oldest first.
 fn segments<L: Lookup>(lookup: &L, record: &StreamRecord, from: u64) -> Result<Vec<Segment>, StorageError> {
     let mut segments = vec![Segment {
@@ -102,12 +138,8 @@ fn segments<L: Lookup>(lookup: &L, record: &StreamRecord, from: u64) -> Result<V
     let mut base = record.base.position();
     let mut fork = record.fork.clone();
     while from < base {
-        let damaged = || StorageError::Damaged("the source of a fork is missing".to_owned());
-        let origin = fork.ok_or_else(damaged)?;
-        let source = lookup.stream(&origin.source)?.ok_or_else(damaged)?;
-        if source.id != origin.source_id {
-            return Err(damaged());
-        }
+        let origin = fork.ok_or_else(missing)?;
+        let source = source_of(lookup, &origin)?;
         segments.push(Segment {
             id: source.id,
             until: base,

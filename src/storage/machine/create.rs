@@ -5,8 +5,9 @@ use weir_protocol::{
 };
 
 use crate::machine::fork::{self, Origin};
-use crate::machine::{Stop, delete};
+use crate::machine::{Stop, delete, remote};
 use crate::record::{State, StreamRecord};
+use crate::reference::{ForkKey, Given};
 use crate::rows::Rows;
 use crate::stage::Stage;
 
@@ -14,9 +15,13 @@ pub(crate) fn create<R: Rows>(
     stage: &mut Stage<'_, R>,
     name: &StreamName,
     create: Create,
+    given: Option<Given>,
     at: Timestamp,
 ) -> Result<Created, Stop<CreateError>> {
     if let Some(record) = stage.load(name)? {
+        if is_made_by(&record, name, given.as_ref()) {
+            return Ok(answer(CreateStreamResult::Created, &record));
+        }
         if !record.is_expired(at) {
             return confirm(&record, &create).map_err(Stop::Refused);
         }
@@ -26,9 +31,15 @@ pub(crate) fn create<R: Rows>(
         stage.tell(name, TailEvent::Gone);
         delete::remove(stage, name, record)?;
     }
-    let origin = match &create.fork {
-        Some(request) => fork::resolve(stage, request, create.content_type.as_ref(), create.lifetime, at)?,
-        None => Origin {
+    let (content_type, lifetime) = (create.content_type.as_ref(), create.lifetime);
+    let origin = match (&create.fork, given) {
+        (Some(_), Some(Given::Existing)) => return Err(Stop::Refused(CreateError::Elsewhere)),
+        (Some(request), Some(Given::Retained(retained))) => remote::adopt(retained, request, at)?,
+        (Some(request), Some(Given::Boundary(boundary))) => {
+            fork::resolve(stage, request, content_type, lifetime, Some(boundary), at)?
+        }
+        (Some(request), None) => fork::resolve(stage, request, content_type, lifetime, None, at)?,
+        (None, _) => Origin {
             content_type: create.content_type.clone().unwrap_or_else(ContentType::octet_stream),
             lifetime: create.lifetime,
             base: Offset::ZERO,
@@ -55,8 +66,8 @@ pub(crate) fn create<R: Rows>(
         fork: origin.fork,
     };
     stage.set_deadline(name, None, record.indexed_deadline);
-    if let Some(fork) = &record.fork {
-        stage.set_fork(fork.source_id, name, true);
+    if let Some(fork) = record.fork.as_ref().filter(|fork| fork.remote.is_none()) {
+        stage.set_fork(fork.source_id, ForkKey::Local(name.clone()), true);
     }
     stage.append(record.id, record.base.position(), create.payload);
     stage.tell(
@@ -69,6 +80,14 @@ pub(crate) fn create<R: Rows>(
     let answer = answer(CreateStreamResult::Created, &record);
     stage.put_stream(name, record);
     Ok(answer)
+}
+
+/// Whether the very command that made `record` has come again.
+fn is_made_by(record: &StreamRecord, name: &StreamName, given: Option<&Given>) -> bool {
+    match given {
+        Some(Given::Retained(retained)) => record.reference(name).as_ref() == Some(&retained.reference),
+        _ => false,
+    }
 }
 
 /// The name is taken: the same request again is a success, any other a conflict.

@@ -5,6 +5,7 @@ use weir_protocol::{DeleteError, StreamName, TailEvent, Timestamp};
 use crate::error::StorageError;
 use crate::machine::Stop;
 use crate::record::{State, StreamRecord};
+use crate::reference::ForkKey;
 use crate::rows::Rows;
 use crate::stage::Stage;
 
@@ -35,7 +36,8 @@ pub(crate) fn bury<R: Rows>(stage: &mut Stage<'_, R>, name: &StreamName, mut rec
     stage.put_stream(name, record);
 }
 
-/// Removes a stream without forks, and every hidden source whose last fork goes with it.
+/// Removes a stream without forks, and every hidden source whose last fork goes with it. Another group's source is told
+/// through the outbox.
 pub(crate) fn remove<R: Rows>(
     stage: &mut Stage<'_, R>,
     name: &StreamName,
@@ -44,10 +46,14 @@ pub(crate) fn remove<R: Rows>(
     let (mut name, mut record) = (name.clone(), record);
     loop {
         stage.remove_stream(&name, &record);
+        if let Some(reference) = record.reference(&name) {
+            stage.post(reference);
+            return Ok(());
+        }
         let Some(fork) = record.fork else {
             return Ok(());
         };
-        stage.set_fork(fork.source_id, &name, false);
+        stage.set_fork(fork.source_id, ForkKey::Local(name), false);
         let source = stage.load(&fork.source)?.filter(|source| source.id == fork.source_id);
         match source {
             Some(source) if source.state != State::Live && !stage.has_forks(source.id)? => {

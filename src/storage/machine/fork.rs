@@ -7,6 +7,7 @@ use weir_protocol::{ContentType, CreateError, ForkRequest, Lifetime, Offset, Tim
 use crate::error::StorageError;
 use crate::machine::{Stop, chain};
 use crate::record::{ForkRecord, State, StreamRecord};
+use crate::reference::Boundary;
 use crate::rows::{Lookup, Rows};
 use crate::stage::Stage;
 
@@ -19,12 +20,14 @@ pub(crate) struct Origin {
     pub(crate) fork: Option<ForkRecord>,
 }
 
-/// Checks a fork's request against its source and finds its boundary.
+/// Checks a fork's request against its source and finds its boundary; `known` is that boundary where it had to be found
+/// by reading.
 pub(crate) fn resolve<R: Rows>(
     stage: &mut Stage<'_, R>,
     request: &ForkRequest,
     content_type: Option<&ContentType>,
     lifetime: Lifetime,
+    known: Option<Boundary>,
     at: Timestamp,
 ) -> Result<Origin, Stop<CreateError>> {
     let refused = |error| Err(Stop::Refused(error));
@@ -41,7 +44,11 @@ pub(crate) fn resolve<R: Rows>(
     if anchor > source.tail {
         return refused(CreateError::ForkOffsetBeyondTail);
     }
-    let base = boundary(stage, &source, anchor, request.sub_offset)?;
+    let known = known.filter(|known| known.source_id == source.id && known.base <= source.tail);
+    let base = match known {
+        Some(known) => known.base,
+        None => boundary(stage, &source, anchor, request.sub_offset)?,
+    };
     Ok(Origin {
         base,
         lifetime: source.lifetime.inherited_by_fork(lifetime),
@@ -51,6 +58,7 @@ pub(crate) fn resolve<R: Rows>(
             requested_offset: request.offset,
             sub_offset: request.sub_offset,
             inherited_lifetime: lifetime == Lifetime::Forever,
+            remote: None,
         }),
         content_type: source.content_type,
     })
@@ -64,6 +72,10 @@ fn boundary<L: Lookup>(
     sub_offset: u64,
 ) -> Result<Offset, Stop<CreateError>> {
     let overshoot = || Stop::Refused(CreateError::ForkSubOffsetOvershoot);
+    let needs_bytes = sub_offset > 0 || (source.content_type.is_json() && anchor > Offset::ZERO);
+    if needs_bytes && chain::elsewhere(lookup, source, anchor.position())?.is_some() {
+        return Err(Stop::Refused(CreateError::Elsewhere));
+    }
     if source.content_type.is_json() {
         if !chain::is_boundary(lookup, source, anchor.position())? {
             return Err(Stop::Refused(CreateError::ForkOffsetInvalid));

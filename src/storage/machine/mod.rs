@@ -9,6 +9,7 @@ mod fork;
 mod head;
 mod list;
 mod read;
+mod remote;
 mod touch;
 
 use crate::command::{Applied, Batch, Change, Command, Op, Outcome};
@@ -18,7 +19,7 @@ use crate::stage::Stage;
 
 pub(crate) use head::head;
 pub(crate) use list::list;
-pub(crate) use read::read;
+pub(crate) use read::{fetch, inherited, read};
 
 /// Why an operation ended early: the rules refuse it, or the store failed.
 pub(crate) enum Stop<E> {
@@ -52,7 +53,10 @@ pub(crate) fn run<R: Rows>(view: &R, batch: Batch) -> Result<(Applied, Mutations
 fn step<R: Rows>(stage: &mut Stage<'_, R>, command: Command) -> Result<Outcome, StorageError> {
     let at = command.at;
     Ok(match command.op {
-        Op::Create(name, create) => Outcome::Create(settle(create::create(stage, &name, create, at))?),
+        Op::Create(name, create) => Outcome::Create(settle(create::create(stage, &name, create, None, at))?),
+        Op::Fork(name, create, given) => {
+            Outcome::Create(settle(create::create(stage, &name, create, Some(given), at))?)
+        }
         Op::Append(name, append) => Outcome::Append(settle(append::append(stage, &name, append, at))?),
         Op::Delete(name) => Outcome::Delete(settle(delete::delete(stage, &name, at))?),
         Op::Touch(name) => {
@@ -60,6 +64,16 @@ fn step<R: Rows>(stage: &mut Stage<'_, R>, command: Command) -> Result<Outcome, 
             Outcome::Touch
         }
         Op::Expire { cutoff, limit } => Outcome::Expire(expire::expire(stage, cutoff, limit)?),
+        Op::Retain(retain) => Outcome::Retain(settle(remote::retain(stage, retain, at))?),
+        Op::Release(reference) => {
+            remote::release(stage, reference)?;
+            Outcome::Release
+        }
+        Op::Settle { fork_id } => {
+            stage.settle(fork_id);
+            Outcome::Settle
+        }
+        Op::Probe(reference) => Outcome::Probe(remote::probe(stage, &reference, at)?),
     })
 }
 

@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 use bytes::BytesMut;
 use weir_protocol::{Fault, Lifetime, Offset, ReadError, ReadFrom, ReadResult, Run, StreamName, Timestamp};
 
+use crate::contract::Inherited;
 use crate::error::StorageError;
 use crate::machine::chain::{self, Piece};
 use crate::record::{State, StreamRecord};
+use crate::reference::{Elsewhere, Fetched};
 use crate::row::PayloadRef;
 use crate::rows::Lookup;
 
@@ -34,13 +36,18 @@ pub(crate) fn read<L: Lookup>(
         ReadFrom::At(offset) if offset > record.tail => return Err(ReadError::OffsetBeyondTail),
         ReadFrom::At(offset) => offset,
     };
+    let position = start.position();
+    if chain::elsewhere(lookup, &record, position)
+        .map_err(Fault::from)?
+        .is_some()
+    {
+        return Err(ReadError::Elsewhere);
+    }
     let Collected { runs, taken } = collect(lookup, &record, start, max_bytes)?;
     let next_offset = start.checked_add(taken).ok_or(ReadError::OffsetBeyondTail)?;
     Ok(ReadResult {
         incarnation: record.incarnation(),
-        ttl_deadline: record
-            .deadline()
-            .filter(|_| matches!(record.lifetime, Lifetime::Ttl(_))),
+        ttl_deadline: ttl_deadline(&record),
         content_type: record.content_type,
         start,
         runs,
@@ -48,6 +55,56 @@ pub(crate) fn read<L: Lookup>(
         at_tail: next_offset == record.tail,
         closed: record.closed,
     })
+}
+
+/// Describes a stream whose beginning is another group's.
+pub(crate) fn inherited<L: Lookup>(lookup: &L, name: &StreamName, now: Timestamp) -> Result<Inherited, ReadError> {
+    let record = lookup.stream(name).map_err(Fault::from)?;
+    let record = record
+        .filter(|record| !record.is_expired(now))
+        .ok_or(ReadError::NotFound)?;
+    if record.state == State::Deleted {
+        return Err(ReadError::Gone);
+    }
+    let place = chain::elsewhere(lookup, &record, 0).map_err(Fault::from)?;
+    let place = place.ok_or(Fault::Unavailable("the stream was made anew meanwhile"))?;
+    Ok(Inherited {
+        incarnation: record.incarnation(),
+        ttl_deadline: ttl_deadline(&record),
+        content_type: record.content_type,
+        tail: record.tail,
+        closed: record.closed,
+        place,
+    })
+}
+
+/// Reads for a fork in another group what it inherited from a stream here, whatever the stream's state.
+pub(crate) fn fetch<L: Lookup>(
+    lookup: &L,
+    place: &Elsewhere,
+    from: Offset,
+    max_bytes: u64,
+) -> Result<Fetched, ReadError> {
+    let record = lookup.stream(&place.source).map_err(Fault::from)?;
+    let is_behind = |record: &StreamRecord| record.id != place.source_id || record.tail < place.until;
+    let Some(mut record) = record.filter(|record| !is_behind(record)) else {
+        return Ok(Fetched::Behind);
+    };
+    // For the fork the stream ends here, and so does the message that goes on behind.
+    record.tail = place.until;
+    record.base = record.base.min(place.until);
+    if let Some(place) = chain::elsewhere(lookup, &record, from.position()).map_err(Fault::from)? {
+        return Ok(Fetched::Elsewhere(place));
+    }
+    let start = from.min(place.until);
+    let Collected { runs, taken } = collect(lookup, &record, start, max_bytes)?;
+    let next_offset = start.checked_add(taken).ok_or(ReadError::OffsetBeyondTail)?;
+    Ok(Fetched::Messages { runs, next_offset })
+}
+
+fn ttl_deadline(record: &StreamRecord) -> Option<Timestamp> {
+    let deadline = record.deadline();
+    deadline.filter(|_| matches!(record.lifetime, Lifetime::Ttl(_)))
 }
 
 struct Collected {

@@ -4,7 +4,8 @@ use ::redb::{Database, Durability, WriteTransaction};
 
 use super::fault;
 use super::tables::{
-    APPLIED_KEY, EXPIRY, FORKS, GARBAGE, META, NEXT_ID_KEY, PRODUCERS, ROWS, STREAMS, encode_record, row_head, row_key,
+    APPLIED_KEY, EXPIRY, FORKS, GARBAGE, META, NEXT_ID_KEY, OUTBOX, PRODUCERS, ROWS, STREAMS, encode_record,
+    encode_reference, row_head, row_key,
 };
 use crate::error::StorageError;
 use crate::row::Row;
@@ -66,13 +67,25 @@ fn write(transaction: &WriteTransaction, mutations: &Mutations) -> Result<(), St
     }
     if !mutations.forks.is_empty() {
         let mut forks = transaction.open_table(FORKS).map_err(fault)?;
-        for ((id, name), is_fork) in &mutations.forks {
-            let key = (*id, name.as_str());
+        for ((id, fork), is_fork) in &mutations.forks {
+            let text = fork.text();
+            let key = (*id, text.as_str());
             if *is_fork {
                 forks.insert(key, ()).map_err(fault)?;
             } else {
                 forks.remove(key).map_err(fault)?;
             }
+        }
+    }
+    if !mutations.outbox.is_empty() {
+        let mut outbox = transaction.open_table(OUTBOX).map_err(fault)?;
+        for (fork_id, reference) in &mutations.outbox {
+            match reference {
+                Some(reference) => outbox
+                    .insert(fork_id, encode_reference(reference).as_slice())
+                    .map_err(fault)?,
+                None => outbox.remove(fork_id).map_err(fault)?,
+            };
         }
     }
     if !mutations.deadlines.is_empty() {

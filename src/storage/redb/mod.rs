@@ -3,6 +3,7 @@
 //! Readers see the last committed transaction, durable or not, and never wait for a writer.
 
 mod commit;
+mod export;
 mod loose;
 mod maintain;
 mod space;
@@ -12,22 +13,25 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use ::redb::{Database, ReadableTable as _};
+use ::redb::{Database, ReadableTable as _, TableHandle as _};
 use bytes::Bytes;
 use weir_protocol::{
-    Fault, HeadError, ListError, ListPage, ListRequest, ReadError, ReadFrom, ReadResult, StreamMetadata, StreamName,
-    Timestamp,
+    Fault, HeadError, ListError, ListPage, ListRequest, Offset, ReadError, ReadFrom, ReadResult, StreamMetadata,
+    StreamName, Timestamp,
 };
 
 use self::commit::End;
+use self::export::{RedbExport, RedbImport};
 use self::loose::Loose;
 use self::space::Space;
-use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, PRODUCERS, ROWS, STREAMS};
+use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
 use self::view::View;
 use crate::command::{Applied, Batch};
-use crate::contract::Storage;
+use crate::contract::{Export, Import, Inherited, Storage};
 use crate::error::StorageError;
 use crate::machine;
+use crate::reference::{Elsewhere, Fetched, Reference, ReferenceCursor, ReferencePage};
+use crate::rows::Rows as _;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -83,6 +87,14 @@ impl RedbStorage {
         Ok(storage)
     }
 
+    /// Begins to make a store from an export, at a path where nothing of value is.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the file cannot be made.
+    pub fn import(options: &RedbOptions) -> Result<Box<dyn Import>, StorageError> {
+        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes)?))
+    }
+
     /// Makes the tables of a new store; checks the layout of an old one.
     fn prepare(&self) -> Result<(), StorageError> {
         let transaction = commit::begin(&self.database, End::Checkpoint)?;
@@ -95,7 +107,14 @@ impl RedbStorage {
             known
         };
         match known {
-            Some(format) if format == FORMAT => return transaction.abort().map_err(fault),
+            Some(format) if format == FORMAT => {
+                let mut tables = transaction.list_tables().map_err(fault)?;
+                if tables.any(|table| table.name() == OUTBOX.name()) {
+                    drop(tables);
+                    return transaction.abort().map_err(fault);
+                }
+                // Written before streams had forks in other groups.
+            }
             Some(other) => {
                 return Err(StorageError::Damaged(format!(
                     "this version reads the layout {:?}, the file has {:?}",
@@ -109,6 +128,7 @@ impl RedbStorage {
         transaction.open_table(ROWS).map_err(fault)?;
         transaction.open_table(PRODUCERS).map_err(fault)?;
         transaction.open_table(FORKS).map_err(fault)?;
+        transaction.open_table(OUTBOX).map_err(fault)?;
         transaction.open_table(EXPIRY).map_err(fault)?;
         transaction.open_table(GARBAGE).map_err(fault)?;
         transaction.commit().map_err(fault)
@@ -132,7 +152,11 @@ impl RedbStorage {
 impl Storage for RedbStorage {
     fn apply(&self, batch: Batch) -> Result<Applied, StorageError> {
         self.write(|writer| {
-            let end = if batch.durable { End::Durable } else { End::Lazy };
+            let end = match (batch.durable, batch.commands.is_empty()) {
+                (false, _) => End::Lazy,
+                (true, false) => End::Durable,
+                (true, true) => End::Checkpoint,
+            };
             let (applied, mutations) = machine::run(&View::begin(&self.database)?, batch)?;
             // Answers that change nothing may rest on batches that are not durable yet.
             let must_sync = end == End::Durable && writer.is_dirty;
@@ -156,6 +180,24 @@ impl Storage for RedbStorage {
         machine::head(&view, name, now)
     }
 
+    fn inherited(&self, name: &StreamName, now: Timestamp) -> Result<Inherited, ReadError> {
+        let view = View::begin(&self.database).map_err(Fault::from)?;
+        machine::inherited(&view, name, now)
+    }
+
+    fn fetch(&self, place: &Elsewhere, from: Offset, max_bytes: u64) -> Result<Fetched, ReadError> {
+        let view = View::begin(&self.database).map_err(Fault::from)?;
+        machine::fetch(&view, place, from, max_bytes)
+    }
+
+    fn outbox(&self, limit: usize) -> Result<Vec<Reference>, StorageError> {
+        View::begin(&self.database)?.outbox(limit)
+    }
+
+    fn references(&self, after: Option<&ReferenceCursor>, limit: usize) -> Result<ReferencePage, StorageError> {
+        View::begin(&self.database)?.references(after, limit)
+    }
+
     fn list_streams(&self, request: &ListRequest, now: Timestamp) -> Result<ListPage, ListError> {
         let view = View::begin(&self.database).map_err(Fault::from)?;
         machine::list(&view, request, now)
@@ -173,6 +215,14 @@ impl Storage for RedbStorage {
             writer.committed(End::Checkpoint);
             Ok(())
         })
+    }
+
+    fn has_due(&self, cutoff: Timestamp) -> Result<bool, StorageError> {
+        Ok(!View::begin(&self.database)?.due(cutoff, 1)?.is_empty())
+    }
+
+    fn export(&self) -> Result<Option<Box<dyn Export>>, StorageError> {
+        Ok(Some(Box::new(RedbExport::begin(&self.database)?)))
     }
 
     fn maintain(&self) -> Result<bool, StorageError> {

@@ -5,7 +5,8 @@
 //! | `streams` | name | checksum, record |
 //! | `rows` | stream id, position (each 8 bytes, big-endian) | checksum, flags, lengths, payload |
 //! | `producers` | stream id, producer id | epoch, last sequence number |
-//! | `forks` | stream id of the source, name of the fork | |
+//! | `forks` | stream id of the source, text of the fork (see `reference`) | |
+//! | `outbox` | fork id | checksum, reference |
 //! | `expiry` | deadline (ms), name | |
 //! | `garbage` | stream id of which rows and producers are still to be removed | |
 //! | `meta` | `format`, `next_id`, `applied` | |
@@ -24,12 +25,14 @@ use bytes::{Buf, BufMut};
 
 use crate::error::StorageError;
 use crate::record::StreamRecord;
+use crate::reference::Reference;
 use crate::row::{PayloadRef, Row, RowHead, RowRef};
 
 pub(super) const STREAMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("streams");
 pub(super) const ROWS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("rows");
 pub(super) const PRODUCERS: TableDefinition<'_, (u64, &str), (u64, u64)> = TableDefinition::new("producers");
 pub(super) const FORKS: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("forks");
+pub(super) const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
 pub(super) const EXPIRY: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("expiry");
 pub(super) const GARBAGE: TableDefinition<'_, u64, ()> = TableDefinition::new("garbage");
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -93,6 +96,25 @@ pub(super) fn encode_record(name: &str, record: &StreamRecord) -> Vec<u8> {
 pub(super) fn decode_record(name: &str, value: &[u8]) -> Result<StreamRecord, StorageError> {
     let body = checked(name.as_bytes(), value);
     StreamRecord::decode(body.ok_or_else(|| StorageError::Damaged(format!("the record of stream {name:?}")))?)
+}
+
+/// A reference with its checksum.
+pub(super) fn encode_reference(reference: &Reference) -> Vec<u8> {
+    let body = reference.encode();
+    let mut value = Vec::with_capacity(4 + body.len());
+    value.put_u32_le(crc32c::crc32c_append(
+        crc32c::crc32c(&reference.fork_id.to_be_bytes()),
+        &body,
+    ));
+    value.extend_from_slice(&body);
+    value
+}
+
+/// # Errors
+/// [`StorageError::Damaged`] unless the value is one that was written under this fork id.
+pub(super) fn decode_reference(fork_id: u64, value: &[u8]) -> Result<Reference, StorageError> {
+    let body = checked(&fork_id.to_be_bytes(), value);
+    Reference::decode(body.ok_or_else(|| StorageError::Damaged("an entry of the outbox".to_owned()))?)
 }
 
 /// What follows the checksum, if that is right.

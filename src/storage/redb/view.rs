@@ -1,15 +1,20 @@
 //! A coherent view: one read transaction.
 
 use std::cell::OnceCell;
+use std::ops::Bound;
 
 use ::redb::{Key, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, TableDefinition, Value};
 use weir_protocol::producer::ProducerState;
 use weir_protocol::{StreamName, Timestamp};
 
 use super::fault;
-use super::tables::{EXPIRY, FORKS, META, NEXT_ID_KEY, PRODUCERS, ROWS, STREAMS, decode_record, decode_row, row_key};
+use super::tables::{
+    EXPIRY, FORKS, META, NEXT_ID_KEY, OUTBOX, PRODUCERS, ROWS, STREAMS, decode_record, decode_reference, decode_row,
+    row_key,
+};
 use crate::error::StorageError;
 use crate::record::StreamRecord;
+use crate::reference::{ForkKey, Reference, ReferenceCursor, ReferencePage};
 use crate::rows::{Lookup, Rows, VisitFork, VisitRow, VisitStream};
 
 type Producers = ReadOnlyTable<(u64, &'static str), (u64, u64)>;
@@ -44,6 +49,53 @@ impl View {
         }
         let table = self.transaction.open_table(definition).map_err(fault)?;
         Ok(cell.get_or_init(|| table))
+    }
+
+    pub(super) fn outbox(&self, limit: usize) -> Result<Vec<Reference>, StorageError> {
+        let outbox = self.transaction.open_table(OUTBOX).map_err(fault)?;
+        let mut references = Vec::new();
+        for entry in outbox.range::<u64>(..).map_err(fault)?.take(limit) {
+            let (fork_id, value) = entry.map_err(fault)?;
+            references.push(decode_reference(fork_id.value(), value.value())?);
+        }
+        Ok(references)
+    }
+
+    /// References sort before a stream's other forks, which are skipped.
+    pub(super) fn references(
+        &self,
+        after: Option<&ReferenceCursor>,
+        limit: usize,
+    ) -> Result<ReferencePage, StorageError> {
+        let forks = self.open(&self.forks, FORKS)?;
+        let mut page = ReferencePage::default();
+        let mut at = after.cloned().unwrap_or(ReferenceCursor(0, String::new()));
+        let mut left = limit;
+        while left > 0 {
+            let mut is_done = true;
+            let begin = Bound::Excluded((at.0, at.1.as_str()));
+            let mut next = None;
+            for entry in forks.range((begin, Bound::Unbounded)).map_err(fault)?.take(left) {
+                let (key, _) = entry.map_err(fault)?;
+                let (source, text) = key.value();
+                left -= 1;
+                is_done = false;
+                if !ForkKey::is_remote_text(text) {
+                    next = Some(ReferenceCursor(source.saturating_add(1), String::new()));
+                    break;
+                }
+                if let ForkKey::Remote(reference) = ForkKey::parse(source, text)? {
+                    page.references.push(reference);
+                }
+                next = Some(ReferenceCursor(source, text.to_owned()));
+            }
+            if is_done {
+                return Ok(page);
+            }
+            at = next.unwrap_or(at);
+        }
+        page.next = Some(at);
+        Ok(page)
     }
 
     /// A value of the table `meta`.
@@ -97,8 +149,8 @@ impl Rows for View {
         let forks = self.open(&self.forks, FORKS)?;
         for entry in forks.range((id, "")..).map_err(fault)? {
             let (key, _) = entry.map_err(fault)?;
-            let (source, name) = key.value();
-            if source != id || visit(stored_name(name)?).is_break() {
+            let (source, fork) = key.value();
+            if source != id || visit(ForkKey::parse(id, fork)?).is_break() {
                 break;
             }
         }

@@ -51,6 +51,7 @@ fn words(outcomes: &[Outcome]) -> Vec<String> {
         Outcome::Delete(Err(error)) => format!("{error:?}"),
         Outcome::Touch => "touched".to_owned(),
         Outcome::Expire(expired) => format!("{} expired", expired.removed),
+        other => format!("{other:?}"),
     };
     outcomes.iter().map(word).collect()
 }

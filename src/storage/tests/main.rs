@@ -4,6 +4,7 @@
 
 mod append;
 mod batches;
+mod between;
 mod crash;
 mod create;
 mod deletes;

@@ -3,11 +3,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{LONG, Server, get, run};
+use crate::support::{ANY, LONG, Server, get, run};
 
 fn start_refused(dir: &Path, listen: &str, admin_listen: &str, code: i32) -> String {
     let dir = dir.to_str().unwrap();
@@ -21,6 +21,8 @@ fn start_refused(dir: &Path, listen: &str, admin_listen: &str, code: i32) -> Str
         listen,
         "--admin-listen",
         admin_listen,
+        "--peer-listen",
+        ANY,
     ])
     .refused(code)
 }
@@ -79,9 +81,11 @@ fn a_data_directory_keeps_its_storage() {
         "--data-dir",
         home.path().to_str().unwrap(),
         "--listen",
-        "127.0.0.1:0",
+        ANY,
         "--admin-listen",
-        "127.0.0.1:0",
+        ANY,
+        "--peer-listen",
+        ANY,
     ])
     .refused(11);
     assert!(
@@ -90,30 +94,41 @@ fn a_data_directory_keeps_its_storage() {
     );
 }
 
+/// All files under a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let (dirs, mut files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    files.extend(dirs.iter().flat_map(|dir| self::files(dir)));
+    files
+}
+
 #[test]
 fn a_damaged_store_is_refused() {
-    let home = tempfile::tempdir().unwrap();
-    Server::start_with(home.path(), &[]).kill();
-    for entry in std::fs::read_dir(home.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.ends_with("STORAGE") {
+    for part in ["identity.json", "journal/", "groups/"] {
+        let home = tempfile::tempdir().unwrap();
+        Server::start_with(home.path(), &[]).kill();
+        let files = files(home.path());
+        let is_meant = |path: &&PathBuf| path.strip_prefix(home.path()).unwrap().starts_with(part);
+        let damaged: Vec<_> = files.iter().filter(is_meant).collect();
+        assert!(!damaged.is_empty(), "{files:?}");
+        for path in damaged {
             std::fs::write(path, [b'x'; 100_000]).unwrap();
         }
+        let complaint = start_refused(home.path(), ANY, ANY, 12);
+        assert!(
+            complaint.starts_with("error: the storage could not be opened: "),
+            "{part}: {complaint}"
+        );
     }
-    let complaint = start_refused(home.path(), "127.0.0.1:0", "127.0.0.1:0", 12);
-    assert!(
-        complaint.starts_with("error: the storage could not be opened: "),
-        "{complaint}"
-    );
 }
 
 #[test]
 fn a_storage_that_fails_ends_it_and_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
-    // No file may grow past a few MiB, and who tries gets an error instead of a signal.
-    let mut server = Server::start_limited(home.path(), "trap '' XFSZ; ulimit -f 16384");
+    // A part of the journal has 64 MiB. No file may grow much larger, and who tries gets an error instead of a signal.
+    let mut server = Server::start_limited(home.path(), "trap '' XFSZ; ulimit -f 140000");
     server.stream(&["create", "log", "--content-type", "text/plain"]).ok();
-    let input = vec![b'x'; 40_000_000];
+    let input = vec![b'x'; 150_000_000];
     let append = ["append", "log", "--retry-for", "0s"];
     let complaint = server.stream_with(&input, &append).err;
     let (status, log) = server.wait(LONG);

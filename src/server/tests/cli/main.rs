@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod client;
+mod cluster;
 mod config;
 mod ends;
+mod grow;
+mod many;
+mod orders;
+mod serve;
 mod support;
 mod tail;

@@ -4,14 +4,22 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 /// How long anything may take that should take a moment.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// A port that the system chooses.
+pub(crate) const ANY: &str = "127.0.0.1:0";
+
+/// How long anything may take that needs elections and copies, on a machine that does other things as well.
+const VERY_LONG: Duration = Duration::from_secs(120);
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir");
 
@@ -68,6 +76,27 @@ pub(crate) fn run(args: &[&str]) -> Done {
     Done::of(weir(args).output().unwrap())
 }
 
+/// Runs `weir cluster` on the server with this admin address.
+pub(crate) fn cluster(admin: &str, args: &[&str]) -> Done {
+    let mut command = weir(&["cluster", "--admin-url", admin]);
+    Done::of(command.args(args).output().unwrap())
+}
+
+/// The same with `--json`.
+pub(crate) fn cluster_json(admin: &str, args: &[&str]) -> serde_json::Value {
+    let printed = cluster(admin, args).ok();
+    serde_json::from_str(&printed).unwrap()
+}
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + VERY_LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {VERY_LONG:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// A server on ports of its own.
 pub(crate) struct Server {
     child: Child,
@@ -75,7 +104,8 @@ pub(crate) struct Server {
     pub(crate) admin: String,
     dir: PathBuf,
     _home: Option<TempDir>,
-    stderr: Option<ChildStderr>,
+    log: Option<JoinHandle<String>>,
+    log_is_read: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -89,12 +119,18 @@ impl Server {
 
     /// On this data directory.
     pub(crate) fn start_with(dir: &Path, args: &[&str]) -> Self {
-        Self::spawn(dir, "127.0.0.1:0", args)
+        Self::spawn(dir, ANY, args)
     }
 
     fn spawn(dir: &Path, listen: &str, args: &[&str]) -> Self {
-        let mut command = weir(&["dev", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--data-dir"]);
+        let mut command = weir(&["dev", "--data-dir"]);
         command.arg(dir).args(args);
+        for (flag, address) in [("--listen", listen), ("--admin-listen", ANY), ("--peer-listen", ANY)] {
+            // A flag may be given once.
+            if !args.contains(&flag) {
+                command.args([flag, address]);
+            }
+        }
         Self::spawn_command(command, dir)
     }
 
@@ -102,14 +138,8 @@ impl Server {
     pub(crate) fn start_limited(dir: &Path, limits: &str) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), BINARY]);
-        command.args([
-            "dev",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-            "--data-dir",
-        ]);
+        command.args(["dev", "--listen", ANY, "--admin-listen", ANY, "--peer-listen", ANY]);
+        command.arg("--data-dir");
         command.arg(dir);
         Self::spawn_command(clean(command), dir)
     }
@@ -118,16 +148,17 @@ impl Server {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log_is_read = Arc::new(AtomicBool::new(true));
+        // So that the server never waits for somebody to read.
+        let log = {
+            let log_is_read = Arc::clone(&log_is_read);
+            thread::spawn(move || read_log(stderr, &log_is_read))
+        };
         let (url, admin) = match (announced(&mut stdout, "listening"), announced(&mut stdout, "admin")) {
             (Some(url), Some(admin)) => (url, admin),
-            _ => {
-                let mut text = String::new();
-                stderr.read_to_string(&mut text).unwrap();
-                panic!("the server did not start: {text}");
-            }
+            _ => panic!("the server did not start: {}", log.join().unwrap()),
         };
-        // So that the server never waits for somebody to read.
         thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         Self {
             child,
@@ -135,8 +166,21 @@ impl Server {
             admin,
             dir: dir.to_owned(),
             _home: None,
-            stderr: Some(stderr),
+            log: Some(log),
+            log_is_read,
         }
+    }
+
+    /// `weir serve` with these arguments, on ports that the system chooses.
+    pub(crate) fn serve(dir: &Path, args: &[&str]) -> Self {
+        let mut command = weir(&["serve", "--listen", ANY, "--admin-listen", ANY, "--peer-listen", ANY]);
+        command.arg("--data-dir").arg(dir).args(args);
+        Self::spawn_command(command, dir)
+    }
+
+    /// Runs `weir cluster` on this server.
+    pub(crate) fn cluster(&self, args: &[&str]) -> Done {
+        cluster(&self.admin, args)
     }
 
     /// The same again: same port, same directory.
@@ -196,16 +240,13 @@ impl Server {
             assert!(Instant::now() < deadline, "the server is still there after {bound:?}");
             thread::sleep(Duration::from_millis(10));
         };
-        let mut text = String::new();
-        if let Some(mut stderr) = self.stderr.take() {
-            stderr.read_to_string(&mut text).unwrap();
-        }
-        (status, text)
+        let log = self.log.take().map(|log| log.join().unwrap());
+        (status, log.unwrap_or_default())
     }
 
-    /// Closes the other end of its stderr.
+    /// Closes the other end of its stderr with the next line that comes.
     pub(crate) fn stop_reading(&mut self) {
-        self.stderr = None;
+        self.log_is_read.store(false, Ordering::Release);
     }
 
     pub(crate) fn kill(&mut self) {
@@ -220,6 +261,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// All that is logged while somebody wants it.
+fn read_log(mut stderr: ChildStderr, is_wanted: &AtomicBool) -> String {
+    let mut log = Vec::new();
+    let mut part = [0; 8192];
+    while is_wanted.load(Ordering::Acquire) {
+        match stderr.read(&mut part).unwrap() {
+            0 => break,
+            count => log.extend_from_slice(&part[..count]),
+        }
+    }
+    String::from_utf8(log).unwrap()
 }
 
 fn announced(stdout: &mut BufReader<ChildStdout>, what: &str) -> Option<String> {
@@ -269,6 +323,17 @@ impl Running {
     /// Waits until a line on stderr has this in it.
     pub(crate) fn until_it_says(&self, part: &str) {
         while !self.err.recv_timeout(LONG).unwrap().contains(part) {}
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Ends it without a chance to do anything.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub(crate) fn wait(&mut self) -> i32 {

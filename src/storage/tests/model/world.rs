@@ -166,6 +166,9 @@ impl World {
                 Outcome::Touch
             }
             Op::Expire { cutoff, .. } => Outcome::Expire(self.expire(*cutoff)),
+            Op::Fork(..) | Op::Retain(_) | Op::Release(_) | Op::Settle { .. } | Op::Probe(_) => {
+                unreachable!("the model has one group")
+            }
         }
     }
 

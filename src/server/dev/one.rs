@@ -1,27 +1,27 @@
-//! `weir dev`: one node on this machine.
+//! One node on this machine: a cluster of one, which can grow.
 
 use std::io::{self, Write};
 
-use crate::config::{Config, Storage};
-use crate::run::{self, Bound, RunError};
+use crate::config::{Bound, Config, Mode, Storage};
+use crate::run::{self, RunError};
+use crate::signals::Parent;
 
 /// Serves until a signal comes or the storage fails.
 ///
 /// # Errors
 /// See [`RunError`].
 pub(crate) async fn run(config: &Config) -> Result<(), RunError> {
-    run::serve(config, |bound| {
+    run::serve(config, Mode::Dev, Parent::Any, |bound| {
         // A closed stdout is no reason not to serve.
         let _ = announce(&mut io::stdout().lock(), config, bound);
     })
     .await
 }
 
-/// The first two lines are for programs too and never change; the rest is for people.
+/// The first two lines are for programs too; the rest is for people.
 fn announce(out: &mut impl Write, config: &Config, bound: &Bound) -> io::Result<()> {
-    let url = format!("http://{}", bound.listen);
-    writeln!(out, "weir: listening on {url}")?;
-    writeln!(out, "weir: admin on http://{}", bound.admin_listen)?;
+    run::announce(out, bound)?;
+    let url = format!("http://{}", bound.client);
     match config.storage {
         Storage::Memory => writeln!(out, "Streams are kept in memory and gone when this process ends.")?,
         Storage::File | Storage::Redb => writeln!(out, "Streams are kept in {}.", config.data_dir.display())?,
@@ -38,7 +38,7 @@ Try in another terminal:
   curl http://{}/metrics
 
 Ctrl-C ends it.",
-        bound.admin_listen
+        bound.admin
     )?;
     out.flush()
 }

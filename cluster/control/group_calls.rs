@@ -1,0 +1,110 @@
+//! Questions and orders to a group's replicas, wherever they are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use weir_proto::control as pb;
+
+use crate::peer::{Address, CallError, Kind, Lane, Peers};
+use crate::raft::ReplicaStatus;
+
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
+/// A change of members is committed by a majority of two sets, one after the other.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn set(replicas: &BTreeSet<u64>) -> pb::ReplicaSet {
+    pb::ReplicaSet {
+        replicas: replicas.iter().copied().collect(),
+    }
+}
+
+pub(super) fn status_to_pb(status: &ReplicaStatus) -> pb::GroupStatusReply {
+    pb::GroupStatusReply {
+        replica: status.replica,
+        term: status.term,
+        is_leader: status.is_leader,
+        leader: status.leader.unwrap_or_default(),
+        last_log: status.last_log,
+        applied: status.applied,
+        voters: status.voters.iter().map(set).collect(),
+        members: status.members.iter().map(|(id, node)| (*id, *node)).collect(),
+        matched: status.matched.iter().map(|(id, index)| (*id, *index)).collect(),
+        initialized: status.initialized,
+    }
+}
+
+fn status_from_pb(reply: pb::GroupStatusReply) -> ReplicaStatus {
+    let voters = reply.voters.into_iter();
+    ReplicaStatus {
+        replica: reply.replica,
+        term: reply.term,
+        is_leader: reply.is_leader,
+        leader: (reply.leader != 0).then_some(reply.leader),
+        last_log: reply.last_log,
+        applied: reply.applied,
+        voters: voters.map(|set| set.replicas.into_iter().collect()).collect(),
+        members: reply.members.into_iter().collect(),
+        matched: reply.matched.into_iter().collect(),
+        initialized: reply.initialized,
+    }
+}
+
+/// How the replica of `group` on `node` is; `None` when it does not answer.
+pub(crate) async fn group_status(peers: &Arc<Peers>, group: u64, replica: u64, node: u64) -> Option<ReplicaStatus> {
+    let address = Address {
+        node,
+        group,
+        from: 0,
+        to: replica,
+    };
+    let call = peers.call(address, Lane::Control, Kind::GroupStatus, Bytes::new(), STATUS_TIMEOUT);
+    let reply = pb::GroupStatusReply::decode(call.await.ok()?).ok()?;
+    Some(status_from_pb(reply))
+}
+
+/// Has the leader (`replica` on `node`) change its group's members.
+pub(super) async fn change_members(
+    peers: &Arc<Peers>,
+    group: u64,
+    (replica, node): (u64, u64),
+    change: pb::change_members::Change,
+) -> Result<(), CallError> {
+    let address = Address {
+        node,
+        group,
+        from: 0,
+        to: replica,
+    };
+    let body = pb::ChangeMembers { change: Some(change) }.encode_to_vec().into();
+    let call = peers.call(address, Lane::Control, Kind::ChangeMembers, body, CHANGE_TIMEOUT);
+    call.await.map(drop)
+}
+
+pub(super) fn add_learner(replica: u64, node: u64) -> pb::change_members::Change {
+    pb::change_members::Change::AddLearner(pb::AddLearner { replica, node })
+}
+
+pub(super) fn set_voters(voters: &BTreeSet<u64>) -> pb::change_members::Change {
+    pb::change_members::Change::SetVoters(set(voters))
+}
+
+/// Asks the leader (`replica` on `node`) to let replica `to` lead.
+pub(crate) async fn hand_over(
+    peers: &Arc<Peers>,
+    group: u64,
+    (replica, node): (u64, u64),
+    to: u64,
+) -> Result<(), CallError> {
+    let address = Address {
+        node,
+        group,
+        from: 0,
+        to: replica,
+    };
+    let body = pb::HandOver { to }.encode_to_vec().into();
+    let call = peers.call(address, Lane::Control, Kind::HandOver, body, STATUS_TIMEOUT * 3);
+    call.await.map(drop)
+}

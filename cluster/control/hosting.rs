@@ -1,0 +1,273 @@
+//! The replicas on this node, as the meta group's state wants them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+use weir_journal::ReplicaKey;
+use weir_meta::{GroupId, MetaState, NodeId};
+use weir_storage::{FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError};
+
+use crate::group::{Group, Hosted, Shared, StoreKind, StreamsMachine};
+use crate::node::StorageKind;
+use crate::raft::{OpenReplicaError, RaftSettings, Replica, ReplicaOptions};
+use crate::view::View;
+
+/// How the stores of this node's replicas are opened.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreOptions {
+    pub(crate) kind: StorageKind,
+    /// Holds a directory per replica.
+    pub(crate) dir: PathBuf,
+    /// For all stores together.
+    pub(crate) cache_bytes: usize,
+    pub(crate) settings: RaftSettings,
+    pub(crate) keep_log_bytes: u64,
+}
+
+/// A replica does not open.
+#[derive(Debug, Error)]
+pub(crate) enum HostError {
+    #[error("the store in {path} cannot be opened: {source}")]
+    Store { path: PathBuf, source: StorageError },
+    #[error("the directory {path} cannot be used: {source}")]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("the state in {path} cannot be read: {source}")]
+    State { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Replica(#[from] OpenReplicaError),
+}
+
+/// All groups that this node knows, and the replicas of them that it hosts.
+pub(crate) struct Hosting {
+    shared: Arc<Shared>,
+    options: StoreOptions,
+    groups: RwLock<BTreeMap<u64, Arc<Group>>>,
+}
+
+/// The part of the state that the data path needs.
+pub(crate) fn view(state: &MetaState) -> View {
+    let members = |group: &weir_meta::GroupInfo| group.replicas.iter().map(|r| (r.id.0, r.node.0)).collect();
+    let slots = state
+        .cluster()
+        .map(|cluster| cluster.slots.groups().map(|group| group.0).collect());
+    View {
+        version: state.version(),
+        slots: slots.unwrap_or_default(),
+        groups: state
+            .groups()
+            .iter()
+            .map(|(id, group)| (id.0, members(group)))
+            .collect(),
+    }
+}
+
+/// The peer addresses of the nodes that have one.
+pub(crate) fn addresses(state: &MetaState) -> impl Iterator<Item = (u64, String)> {
+    let in_use = state.nodes().iter().filter(|(_, info)| info.state.in_use());
+    in_use.map(|(node, info)| (node.0, info.addresses.peer.to_string()))
+}
+
+impl Hosting {
+    pub(crate) fn new(shared: Arc<Shared>, options: StoreOptions) -> Self {
+        Self {
+            shared,
+            options,
+            groups: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn group(&self, id: u64) -> Option<Arc<Group>> {
+        self.groups
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        groups.values().cloned().collect()
+    }
+
+    /// Hosts what the state wants here, and lets go of what it does not want any more.
+    pub(crate) async fn follow(&self, state: &MetaState) -> Result<(), HostError> {
+        for (id, info) in state.groups() {
+            let group = self.group_or_new(id.0);
+            let mut wanted = info.replicas.iter().copied().chain(info.incoming());
+            let own = wanted.find(|replica| replica.node == NodeId(self.shared.node));
+            let hosted = group.hosted().map(|hosted| hosted.replica.id());
+            if let Some(gone) = hosted.filter(|id| own.is_none_or(|own| own.id.0 != *id)) {
+                self.let_go(&group, gone).await;
+            }
+            if let Some(own) = own.filter(|_| group.hosted().is_none()) {
+                self.host(&group, own.id.0, state).await?;
+            }
+        }
+        self.sweep(state);
+        Ok(())
+    }
+
+    fn group_or_new(&self, id: u64) -> Arc<Group> {
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        let group = groups
+            .entry(id)
+            .or_insert_with(|| Group::start(id, Arc::clone(&self.shared)));
+        Arc::clone(group)
+    }
+
+    fn replica_dir(&self, group: u64, replica: u64) -> PathBuf {
+        self.options.dir.join(format!("{group}-{replica}"))
+    }
+
+    async fn host(&self, group: &Arc<Group>, replica: u64, state: &MetaState) -> Result<(), HostError> {
+        let dir = self.replica_dir(group.id(), replica);
+        let share = self.options.cache_bytes / state.groups().len().max(1);
+        let kind = self.options.kind;
+        let (path, watchers) = (dir.clone(), Arc::clone(group.watchers()));
+        let (opened, wait) = oneshot::channel();
+        // A thread of its own: opening after a crash may take long, and must not take a reader's place.
+        std::thread::Builder::new()
+            .name("weir-open".to_owned())
+            .spawn(move || drop(opened.send(open_machine(kind, &path, share, watchers))))
+            .map_err(|source| HostError::Directory {
+                path: dir.clone(),
+                source,
+            })?;
+        let machine = wait.await.unwrap_or_else(|_| {
+            let source = StorageError::Failed("a thread panicked while it opened the store".to_owned());
+            Err(HostError::Store {
+                path: dir.clone(),
+                source,
+            })
+        })?;
+        let machine = Arc::new(machine);
+        let replica = Replica::open(ReplicaOptions {
+            group: group.id(),
+            replica,
+            journal: Arc::clone(&self.shared.journal),
+            peers: Arc::clone(&self.shared.peers),
+            machine: Arc::clone(&machine) as Arc<dyn crate::raft::Machine>,
+            settings: self.options.settings,
+            keep_log_bytes: self.options.keep_log_bytes,
+        })
+        .await?;
+        if let Some(members) = founding_members(state, GroupId(group.id()), replica.id()) {
+            // Another replica may have begun the group already; then this changes nothing.
+            if let Err(error) = replica.initialize(&members).await {
+                tracing::debug!(group = group.id(), %error, "a group was not begun here");
+            }
+        }
+        tracing::info!(group = group.id(), replica = replica.id(), "hosting a replica");
+        group.host(Some(Arc::new(Hosted { replica, machine })));
+        Ok(())
+    }
+
+    async fn let_go(&self, group: &Arc<Group>, replica: u64) {
+        let Some(hosted) = group.hosted() else {
+            return;
+        };
+        tracing::info!(group = group.id(), replica, "letting go of a replica");
+        group.host(None);
+        group.watchers().tell_all_gone();
+        let _ = hosted.replica.close().await;
+        drop(hosted);
+        let key = ReplicaKey {
+            group: group.id(),
+            replica,
+        };
+        if let Err(error) = self.shared.journal.remove_replica(key, Box::new(|_| {})) {
+            tracing::warn!(group = group.id(), replica, %error, "a replica's log was not removed");
+        }
+        remove_dir(&self.replica_dir(group.id(), replica));
+    }
+
+    /// Removes what replicas left that went while this node was down. An id that the state does not know yet stays:
+    /// it is newer than the state.
+    fn sweep(&self, state: &MetaState) {
+        let Ok(entries) = std::fs::read_dir(&self.options.dir) else {
+            return;
+        };
+        let known: BTreeSet<(u64, u64)> = state
+            .groups()
+            .iter()
+            .flat_map(|(id, info)| {
+                let replicas = info.replicas.iter().copied().chain(info.incoming());
+                replicas.map(|replica| (id.0, replica.id.0))
+            })
+            .collect();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let ids = name.to_str().and_then(|name| name.split_once('-'));
+            let ids = ids.and_then(|(group, replica)| Some((group.parse().ok()?, replica.parse().ok()?)));
+            let Some((group, replica)) = ids else {
+                continue;
+            };
+            if replica <= state.last_replica_id() && !known.contains(&(group, replica)) {
+                let key = ReplicaKey { group, replica };
+                let _ = self.shared.journal.remove_replica(key, Box::new(|_| {}));
+                remove_dir(&entry.path());
+            }
+        }
+    }
+}
+
+fn remove_dir(path: &Path) {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a replica's files were not removed");
+        }
+        _ => {}
+    }
+}
+
+/// The members with which a group began, if `replica` is one of them.
+fn founding_members(state: &MetaState, group: GroupId, replica: u64) -> Option<BTreeMap<u64, u64>> {
+    let info = state.group(group)?;
+    let last = state.last_founding_replica()?;
+    let is_as_founded = info.change.is_none() && info.replicas.iter().all(|replica| replica.id.0 <= last);
+    let members: BTreeMap<u64, u64> = info.replicas.iter().map(|r| (r.id.0, r.node.0)).collect();
+    (is_as_founded && members.contains_key(&replica)).then_some(members)
+}
+
+fn open_machine(
+    kind: StorageKind,
+    dir: &Path,
+    cache_bytes: usize,
+    watchers: Arc<crate::group::Watchers>,
+) -> Result<StreamsMachine, HostError> {
+    let store_error = |source| HostError::Store {
+        path: dir.to_owned(),
+        source,
+    };
+    if kind != StorageKind::Memory {
+        std::fs::create_dir_all(dir).map_err(|source| HostError::Directory {
+            path: dir.to_owned(),
+            source,
+        })?;
+    }
+    let (store, kind): (Arc<dyn Storage>, StoreKind) = match kind {
+        StorageKind::Memory => (Arc::new(MemoryStorage::new()), StoreKind::Fixed),
+        StorageKind::File => {
+            let options = FileOptions {
+                dir: dir.join("streams"),
+            };
+            let store = FileStorage::open(&options).map_err(store_error)?;
+            (Arc::new(store), StoreKind::Fixed)
+        }
+        StorageKind::Redb => {
+            let options = RedbOptions {
+                path: dir.join("streams.redb"),
+                cache_bytes,
+            };
+            let store = RedbStorage::open(&options).map_err(store_error)?;
+            (Arc::new(store), StoreKind::Redb(options))
+        }
+    };
+    StreamsMachine::open(store, kind, watchers).map_err(|source| HostError::State {
+        path: dir.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,95 @@
+//! What a node knows of itself across restarts: one small file in its data directory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use weir_meta::{ClusterId, NodeId, NodeUuid, ReplicaId};
+
+const FILE: &str = "identity.json";
+
+/// The file cannot be used.
+#[derive(Debug, Error)]
+#[error("the node's identity in {path} cannot be used: {source}")]
+pub struct IdentityError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// A node's identity. A node with an empty disk is a new node, whatever its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// Drawn once, when the data directory was made.
+    pub(crate) uuid: NodeUuid,
+    /// Set when the node belongs to a cluster; never changed after that.
+    pub(crate) member: Option<Member>,
+}
+
+/// A node's place in its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) cluster: ClusterId,
+    pub(crate) node: NodeId,
+    pub(crate) meta_replica: ReplicaId,
+    /// On the node that founds the cluster, until it is founded: the encoded command that does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) founding: Vec<u8>,
+    /// Whether the node has had a journal: from then on a missing one is a loss.
+    #[serde(default)]
+    pub(crate) started: bool,
+    /// Peer addresses of other nodes, for the time before the meta group has told them.
+    #[serde(default)]
+    pub(crate) peers: BTreeMap<u64, String>,
+}
+
+impl Identity {
+    /// A new one.
+    pub(crate) fn draw() -> Self {
+        Self {
+            uuid: NodeUuid(uuid::Uuid::new_v4().as_u128()),
+            member: None,
+        }
+    }
+
+    /// Reads the identity of the node in `dir`, or makes one.
+    pub(crate) fn load(dir: &Path) -> Result<Self, IdentityError> {
+        let path = dir.join(FILE);
+        let failed = |source| IdentityError {
+            path: path.clone(),
+            source,
+        };
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let identity = Self::draw();
+                identity.save(dir)?;
+                Ok(identity)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes it, at once or not at all.
+    pub(crate) fn save(&self, dir: &Path) -> Result<(), IdentityError> {
+        let failed = |source| IdentityError {
+            path: dir.join(FILE),
+            source,
+        };
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        write_atomically(dir, FILE, &bytes).map_err(failed)
+    }
+}
+
+/// Replaces a file by another content, durably: a crash leaves the old or the new one.
+pub(crate) fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!("{name}.new"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}

@@ -1,0 +1,200 @@
+//! What the meta group's leader does about groups that are not as they should be.
+//!
+//! One round after the other looks at what is and takes the next step. Nothing is remembered between rounds, so a round
+//! on another node goes on where the last one ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_meta::plan::{leader_balance, meta_voters, next_moves, rebalance_moves};
+use weir_meta::{GroupId, GroupInfo, MetaCommand, MetaState, Move, NodeId, NodeState, Replica, ReplicaId};
+
+use super::commands::Commands;
+use super::group_calls::{add_learner, change_members, group_status, hand_over, set_voters};
+use super::machine::MetaMachine;
+use crate::peer::Peers;
+use crate::raft::ReplicaStatus;
+
+const ROUND_PAUSE: Duration = Duration::from_millis(500);
+
+/// Leaders are balanced every so many rounds.
+const BALANCE_EVERY: u64 = 20;
+
+/// Moves under way at the same time: each copies a group's streams.
+const MAX_MOVES: usize = 4;
+
+/// A learner that lacks so few entries may vote: it has the rest while the change is made.
+const CAUGHT_UP_ENTRIES: u64 = 500;
+
+/// Everything a round needs.
+pub(crate) struct Reconciler {
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) machine: Arc<MetaMachine>,
+    pub(crate) peers: Arc<Peers>,
+}
+
+/// Runs rounds for ever; those of a node whose meta replica does not lead do nothing.
+pub(crate) async fn run(reconciler: Reconciler) {
+    let mut round = 0_u64;
+    loop {
+        tokio::time::sleep(ROUND_PAUSE).await;
+        if !reconciler.commands.replica().is_leader() {
+            continue;
+        }
+        round += 1;
+        let state = Arc::clone(&reconciler.machine.states().borrow());
+        if state.cluster().is_none() {
+            continue;
+        }
+        reconciler.meta_members(&state).await;
+        let leaders = reconciler.groups(&state).await;
+        reconciler.plan(&state, round, &leaders).await;
+    }
+}
+
+/// The sets of voters, as one.
+fn all_voters(status: &ReplicaStatus) -> BTreeSet<u64> {
+    status.voters.iter().flatten().copied().collect()
+}
+
+fn is_caught_up(status: &ReplicaStatus, replica: u64) -> bool {
+    let matched = status.matched.get(&replica).copied().unwrap_or_default();
+    matched > 0 && status.last_log.saturating_sub(matched) <= CAUGHT_UP_ENTRIES
+}
+
+impl Reconciler {
+    /// Every node in use is a member of the meta group, and some of them vote.
+    async fn meta_members(&self, state: &MetaState) {
+        let replica = self.commands.replica();
+        let status = replica.status();
+        if status.voters.len() != 1 {
+            // An interrupted change: the same goal again ends it.
+            if let Some(goal) = status.voters.last() {
+                let _ = replica.set_voters_keep_learners(goal.clone()).await;
+            }
+            return;
+        }
+        let in_use = state.nodes().iter().filter(|(_, info)| info.state.in_use());
+        for (node, info) in in_use {
+            let id = info.meta_replica.0;
+            if !status.members.contains_key(&id) {
+                if let Err(error) = replica.add_learner(id, node.0).await {
+                    tracing::debug!(%node, %error, "a node is not in the meta group yet");
+                }
+                return;
+            }
+        }
+        let voters = all_voters(&status);
+        let current: BTreeSet<ReplicaId> = voters.iter().copied().map(ReplicaId).collect();
+        let wanted: BTreeSet<u64> = meta_voters(state, &current).into_iter().map(|id| id.0).collect();
+        let ready = wanted
+            .iter()
+            .all(|id| voters.contains(id) || is_caught_up(&status, *id));
+        if wanted != voters {
+            if ready && !wanted.is_empty() {
+                let changed = replica.set_voters_keep_learners(wanted).await;
+                tracing::info!(?changed, "the meta group's voters change");
+            }
+            return;
+        }
+        if *state.meta_voters() != current {
+            let _ = self.commands.run(&MetaCommand::RecordMetaVoters(current)).await;
+            return;
+        }
+        self.drop_meta_members(state, &status).await;
+    }
+
+    /// Members of nodes that are gone for good only cost messages.
+    async fn drop_meta_members(&self, state: &MetaState, status: &ReplicaStatus) {
+        let voters = all_voters(status);
+        let gone: BTreeSet<u64> = state
+            .nodes()
+            .values()
+            .filter(|info| matches!(info.state, NodeState::Removed | NodeState::Lost { .. }))
+            .map(|info| info.meta_replica.0)
+            .filter(|id| status.members.contains_key(id) && !voters.contains(id))
+            .collect();
+        if !gone.is_empty() {
+            let _ = self.commands.replica().remove_learners(gone).await;
+        }
+    }
+
+    /// Takes the next step of every move under way, and tells who leads each group.
+    async fn groups(&self, state: &MetaState) -> BTreeMap<GroupId, NodeId> {
+        let asked = state.groups().iter().map(|(id, info)| async move {
+            let leader = self.leader(*id, info).await;
+            if let (Some((leader, status)), Some(change)) = (&leader, info.change) {
+                self.step(*id, info, change, *leader, status).await;
+            }
+            leader.map(|(leader, _)| (*id, leader.node))
+        });
+        let leaders = futures_util::future::join_all(asked).await;
+        leaders.into_iter().flatten().collect()
+    }
+
+    async fn leader(&self, group: GroupId, info: &GroupInfo) -> Option<(Replica, ReplicaStatus)> {
+        for replica in info.replicas.iter().copied().chain(info.incoming()) {
+            let status = group_status(&self.peers, group.0, replica.id.0, replica.node.0).await;
+            if let Some(status) = status.filter(|status| status.is_leader) {
+                return Some((replica, status));
+            }
+        }
+        None
+    }
+
+    /// A move is: a learner is added, catches up, takes part in a joint change, and the old replica goes.
+    async fn step(&self, group: GroupId, info: &GroupInfo, change: Move, leader: Replica, status: &ReplicaStatus) {
+        let at = (leader.id.0, leader.node.0);
+        let voters = all_voters(status);
+        let is_joint = status.voters.len() > 1;
+        let goal: BTreeSet<u64> = info.wanted().iter().map(|replica| replica.id.0).collect();
+        if !is_joint && voters == goal {
+            let replicas = goal.into_iter().map(ReplicaId).collect();
+            let finished = self.commands.run(&MetaCommand::FinishMove { group, replicas }).await;
+            tracing::info!(%group, ?finished, "a move is finished");
+            return;
+        }
+        if let Some(to) = change.to {
+            if !status.members.contains_key(&to.id.0) {
+                let added = change_members(&self.peers, group.0, at, add_learner(to.id.0, to.node.0)).await;
+                tracing::info!(%group, replica = %to.id, ?added, "a replica is added");
+                return;
+            }
+            if !voters.contains(&to.id.0) && !is_caught_up(status, to.id.0) {
+                return;
+            }
+        }
+        if change.from == Some(leader.id) {
+            // Who goes hands over first, so that the group has a leader all the time.
+            let heir = goal.iter().find(|id| voters.contains(id) && is_caught_up(status, **id));
+            if let Some(heir) = heir {
+                let _ = hand_over(&self.peers, group.0, at, *heir).await;
+                return;
+            }
+        }
+        let changed = change_members(&self.peers, group.0, at, set_voters(&goal)).await;
+        tracing::info!(%group, voters = ?goal, ?changed, "a group's voters change");
+    }
+
+    async fn plan(&self, state: &MetaState, round: u64, leaders: &BTreeMap<GroupId, NodeId>) {
+        let mut commands = next_moves(state, MAX_MOVES);
+        if commands.is_empty() && state.moves() == 0 {
+            commands = rebalance_moves(state, MAX_MOVES);
+        }
+        for command in &commands {
+            if let Err(error) = self.commands.run(command).await {
+                tracing::debug!(?command, %error, "a planned change was not made");
+            }
+        }
+        if commands.is_empty() && state.moves() == 0 && round.is_multiple_of(BALANCE_EVERY) {
+            for (group, from, to) in leader_balance(state, leaders) {
+                let Some(info) = state.group(group) else { continue };
+                if let (Some(from), Some(to)) = (info.replica_on(from), info.replica_on(to)) {
+                    let at = (from.id.0, from.node.0);
+                    let _ = hand_over(&self.peers, group.0, at, to.id.0).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The streams of a group as a replicated state machine: entries become batches of the Storage contract.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use prost::Message as _;
+use weir_proto::{entry as pb, raft};
+use weir_protocol::Timestamp;
+use weir_storage::{Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError};
+
+use super::memory::{Memory, Seen};
+use super::watch::Watchers;
+use crate::codec::{Malformed, op_from_pb};
+use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged};
+
+/// How a group's store is opened, and replaced by a snapshot.
+#[derive(Debug, Clone)]
+pub(crate) enum StoreKind {
+    /// A store that is there already and cannot be replaced.
+    Fixed,
+    /// A redb file.
+    Redb(RedbOptions),
+}
+
+/// The streams of one replica.
+pub(crate) struct StreamsMachine {
+    store: RwLock<Arc<dyn Storage>>,
+    kind: StoreKind,
+    memory: Mutex<Replicated>,
+    watchers: Arc<Watchers>,
+}
+
+/// What is replicated beside the streams.
+#[derive(Debug, Clone, Default)]
+struct Replicated {
+    position: Position,
+    memory: Memory,
+}
+
+/// Entries on their way into the store.
+#[derive(Default)]
+struct Piece {
+    commands: Vec<Command>,
+    /// By entry, by proposal.
+    slots: Vec<Vec<Slot>>,
+    /// Proposals whose command is not applied yet, by origin and id.
+    pending: HashSet<(u64, u64)>,
+}
+
+/// One proposal's place among the answers.
+enum Slot {
+    /// The command with this number in the batch answers it.
+    Command { number: usize, origin: u64, id: u64 },
+    /// It has its answer.
+    Known(Option<Outcome>),
+}
+
+fn io_error(error: StorageError) -> io::Error {
+    match error {
+        StorageError::Full => io::Error::new(io::ErrorKind::StorageFull, error),
+        error => io::Error::other(error),
+    }
+}
+
+fn malformed(_: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a log entry is none of ours")
+}
+
+impl StreamsMachine {
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn open(store: Arc<dyn Storage>, kind: StoreKind, watchers: Arc<Watchers>) -> io::Result<Self> {
+        let replicated = load(&*store)?;
+        Ok(Self {
+            store: RwLock::new(store),
+            kind,
+            memory: Mutex::new(replicated),
+            watchers,
+        })
+    }
+
+    /// The store as it is now. Whoever holds it across a snapshot's installation goes on reading the old one.
+    pub(crate) fn store(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replicated(&self) -> MutexGuard<'_, Replicated> {
+        // A panic while it is held ends the process soon after: the state machine's task is gone.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies the commands and puts their outcomes into the slots that wait for them.
+    fn commit(&self, replicated: &mut Replicated, piece: &mut Piece, position: Option<&Position>) -> io::Result<()> {
+        let batch = Batch {
+            commands: std::mem::take(&mut piece.commands),
+            applied: position.map(|position| encode(position, &replicated.memory, false)),
+            durable: false,
+        };
+        let Applied { outcomes, changes } = self.store().apply(batch).map_err(io_error)?;
+        self.watchers.tell(changes);
+        piece.pending.clear();
+        for slot in piece.slots.iter_mut().flatten() {
+            let Slot::Command { number, origin, id } = *slot else {
+                continue;
+            };
+            let outcome = outcomes.get(number).cloned();
+            if let (Some(outcome), true) = (&outcome, origin != 0) {
+                replicated.memory.answered(origin, id, outcome.clone());
+            }
+            *slot = Slot::Known(outcome);
+        }
+        Ok(())
+    }
+
+    /// Adds an entry's proposals.
+    fn add(&self, replicated: &mut Replicated, piece: &mut Piece, entry: Bytes) -> io::Result<()> {
+        let batch = pb::Batch::decode(entry).map_err(|error| malformed(error.into()))?;
+        let (at, origin) = (replicated.memory.advance(batch.at), batch.origin);
+        let mut slots = Vec::with_capacity(batch.proposals.len());
+        for proposal in batch.proposals {
+            let id = proposal.id;
+            if piece.pending.contains(&(origin, id)) {
+                // Its first coming is in this very piece: the answer must be known before it can be repeated.
+                piece.slots.push(std::mem::take(&mut slots));
+                self.commit(replicated, piece, None)?;
+                slots = piece.slots.pop().unwrap_or_default();
+            }
+            let seen = match origin {
+                0 => Seen::New,
+                origin => replicated.memory.seen(origin, id),
+            };
+            slots.push(match seen {
+                Seen::Answered(outcome) => Slot::Known(Some(outcome)),
+                Seen::Forgotten => Slot::Known(None),
+                Seen::New => {
+                    let op = op_from_pb(proposal.op.ok_or_else(|| malformed(Malformed))?).map_err(malformed)?;
+                    piece.commands.push(Command {
+                        at: Timestamp::from_millis(proposal.at.unwrap_or(at).min(at)),
+                        op,
+                    });
+                    if origin != 0 {
+                        piece.pending.insert((origin, id));
+                    }
+                    let number = piece.commands.len() - 1;
+                    Slot::Command { number, origin, id }
+                }
+            });
+        }
+        piece.slots.push(slots);
+        if origin != 0 {
+            replicated.memory.raise_floor(origin, batch.floor);
+        }
+        Ok(())
+    }
+}
+
+/// What the store keeps for us. The memory of proposals is large and is written with checkpoints only: between them
+/// nothing is durable, so a crash never leaves a state without the memory that belongs to it.
+fn encode(position: &Position, memory: &Memory, is_checkpoint: bool) -> Bytes {
+    let applied = raft::Applied {
+        log_id: position.log_id,
+        membership: Some(position.membership.clone()),
+        last_at: memory.last_at(),
+        origins: if is_checkpoint {
+            memory.origins_to_pb()
+        } else {
+            Vec::new()
+        },
+    };
+    applied.encode_to_vec().into()
+}
+
+fn load(store: &dyn Storage) -> io::Result<Replicated> {
+    let Some(bytes) = store.applied().map_err(io_error)? else {
+        return Ok(Replicated::default());
+    };
+    let applied = raft::Applied::decode(bytes).map_err(|error| malformed(error.into()))?;
+    Ok(Replicated {
+        position: Position {
+            log_id: applied.log_id,
+            membership: applied.membership.unwrap_or_default(),
+        },
+        memory: Memory::from_pb(applied.last_at, applied.origins).map_err(malformed)?,
+    })
+}
+
+impl Machine for StreamsMachine {
+    fn position(&self) -> io::Result<Position> {
+        Ok(self.replicated().position.clone())
+    }
+
+    fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>> {
+        let mut replicated = self.replicated();
+        let mut piece = Piece::default();
+        let mut is_ours = Vec::with_capacity(entries.len());
+        for entry in entries {
+            is_ours.push(entry.command.is_some());
+            match entry.command {
+                Some(command) => self.add(&mut replicated, &mut piece, command)?,
+                None => piece.slots.push(Vec::new()),
+            }
+        }
+        self.commit(&mut replicated, &mut piece, Some(&position))?;
+        replicated.position = position;
+        let answer = |(slots, is_ours): (Vec<Slot>, bool)| {
+            if !is_ours {
+                return Answer::Nothing;
+            }
+            let outcome = |slot| match slot {
+                Slot::Known(outcome) => outcome,
+                Slot::Command { .. } => None,
+            };
+            Answer::Streams(slots.into_iter().map(outcome).collect())
+        };
+        Ok(piece.slots.into_iter().zip(is_ours).map(answer).collect())
+    }
+
+    fn checkpoint(&self) -> io::Result<()> {
+        let mut replicated = self.replicated();
+        replicated.memory.forget_ended();
+        let batch = Batch {
+            commands: Vec::new(),
+            applied: Some(encode(&replicated.position, &replicated.memory, true)),
+            durable: true,
+        };
+        self.store().apply(batch).map(drop).map_err(io_error)
+    }
+
+    fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
+        // Whoever calls this is the one that applies, so nothing comes between the two.
+        self.checkpoint()?;
+        let export = self.store().export().map_err(io_error)?;
+        let export = export.ok_or_else(|| io::Error::other("this backend cannot send its streams to another node"));
+        let position = self.replicated().position.clone();
+        let source: Arc<dyn SnapshotSource> = match export {
+            Ok(export) => Arc::new(Outgoing(export)),
+            Err(reason) => Arc::new(Impossible(reason.to_string())),
+        };
+        Ok((position, source))
+    }
+
+    fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {
+        let StoreKind::Redb(options) = &self.kind else {
+            return Err(io::Error::other("this backend cannot take streams from another node"));
+        };
+        let options = RedbOptions {
+            path: incoming(options),
+            cache_bytes: options.cache_bytes,
+        };
+        let import = RedbStorage::import(&options).map_err(io_error)?;
+        Ok(Box::new(Sink(import)))
+    }
+
+    fn install(&self, _staged: Staged, position: Position) -> io::Result<()> {
+        let StoreKind::Redb(options) = &self.kind else {
+            return Err(io::Error::other("this backend cannot take streams from another node"));
+        };
+        let mut replicated = self.replicated();
+        std::fs::rename(incoming(options), &options.path)?;
+        if let Some(dir) = options.path.parent() {
+            std::fs::File::open(dir)?.sync_all()?;
+        }
+        let store = RedbStorage::open(options).map_err(io_error)?;
+        let loaded = load(&store)?;
+        if loaded.position != position {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a snapshot holds another state than it said",
+            ));
+        }
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(store);
+        *replicated = loaded;
+        drop(replicated);
+        // Whoever watches looks again, at the new state.
+        self.watchers.tell_all_gone();
+        Ok(())
+    }
+}
+
+/// Where a snapshot is put together. What a crash leaves there is overwritten by the next one.
+fn incoming(options: &RedbOptions) -> PathBuf {
+    options.path.with_extension("incoming")
+}
+
+struct Outgoing(Box<dyn Export>);
+
+impl SnapshotSource for Outgoing {
+    fn piece(&self, cursor: &Bytes, max_bytes: usize) -> io::Result<(Bytes, Option<Bytes>)> {
+        self.0.piece(cursor, max_bytes).map_err(io_error)
+    }
+}
+
+/// Of a backend that serves one node only. Raft asks for a snapshot there too, to let go of its log.
+struct Impossible(String);
+
+impl SnapshotSource for Impossible {
+    fn piece(&self, _cursor: &Bytes, _max_bytes: usize) -> io::Result<(Bytes, Option<Bytes>)> {
+        Err(io::Error::other(self.0.clone()))
+    }
+}
+
+struct Sink(Box<dyn Import>);
+
+impl SnapshotSink for Sink {
+    fn put(&mut self, piece: Bytes) -> io::Result<()> {
+        self.0.put(piece).map_err(io_error)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<Staged> {
+        self.0.finish().map_err(io_error)?;
+        Ok(Staged(Box::new(())))
+    }
+}

@@ -1,0 +1,68 @@
+//! The budget of the entry cache. The entries themselves hang on their replicas.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{group::Group, limits::CACHE_ENTRY_OVERHEAD, shared::lock};
+
+/// Bytes in use, and submissions in the order in which their entries are given up.
+pub(crate) struct Cache {
+    budget: u64,
+    bytes: AtomicU64,
+    tickets: Mutex<VecDeque<Ticket>>,
+}
+
+struct Ticket {
+    group: Arc<Group>,
+    stamp: u64,
+}
+
+impl Cache {
+    pub(crate) fn new(budget: u64) -> Self {
+        Cache {
+            budget,
+            bytes: AtomicU64::new(0),
+            tickets: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Accounts for the entries of one submission. The ticket itself counts too, so that tickets of purged entries
+    /// cannot pile up.
+    pub(crate) fn add(&self, group: &Arc<Group>, stamp: u64, bytes: u64) {
+        self.bytes.fetch_add(bytes + CACHE_ENTRY_OVERHEAD, Ordering::Relaxed);
+        lock(&self.tickets).push_back(Ticket {
+            group: group.clone(),
+            stamp,
+        });
+    }
+
+    /// Accounts for entries that left.
+    pub(crate) fn release(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives up the oldest synced submissions until the budget holds.
+    pub(crate) fn evict(&self, synced_stamp: u64) {
+        while self.bytes() > self.budget {
+            let ticket = {
+                let mut tickets = lock(&self.tickets);
+                match tickets.front() {
+                    Some(ticket) if ticket.stamp <= synced_stamp => tickets.pop_front(),
+                    _ => None,
+                }
+            };
+            let Some(ticket) = ticket else { return };
+            let freed = ticket.group.lock().view.evict(ticket.stamp);
+            self.release(freed + CACHE_ENTRY_OVERHEAD);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What callers, the writer and the preparer share: the queue, the segments, the replicas.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    cache::Cache,
+    disk::Disk,
+    error::{Failure, SubmitError},
+    format::record::Meta,
+    group::Group,
+    limits::Options,
+    segment::Segment,
+    types::{Callback, Entry, ReplicaKey, SpaceStatus},
+};
+
+/// Locks without regard to panics elsewhere: a panic of the writer fails the journal by itself.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One submission.
+pub(crate) struct Op {
+    pub(crate) group: Arc<Group>,
+    pub(crate) change: Change,
+    /// Counts up over all submissions.
+    pub(crate) stamp: u64,
+    /// Bytes reserved for it in the queue.
+    pub(crate) bytes: u64,
+    pub(crate) done: Option<Callback>,
+}
+
+/// What a submission changes.
+pub(crate) enum Change {
+    /// Entries at the end of the log; none for a submission that only waits for the ones before it.
+    Append(Vec<Entry>),
+    /// Keep entries up to the index, or none.
+    Truncate(Option<u64>),
+    /// A new vote or purge point.
+    State(Meta),
+    /// The committed position, read when it is written.
+    Committed,
+    /// The replica is gone.
+    Remove,
+}
+
+/// Everything behind the one lock of the queue.
+pub(crate) struct Core {
+    pub(crate) ops: Vec<Op>,
+    /// Bytes of submissions that are not synced yet, those being submitted included.
+    pub(crate) queued_bytes: u64,
+    pub(crate) next_stamp: u64,
+    /// Bytes left in the segment being written.
+    pub(crate) remaining: u64,
+    /// Segments ready to be written, in order.
+    pub(crate) ready: VecDeque<Arc<Segment>>,
+    /// Segments to recycle or delete.
+    pub(crate) free: Vec<Arc<Segment>>,
+    /// The last attempt to make a segment found no space.
+    pub(crate) shortage: bool,
+    /// The last write found no space, on a file system that does not overwrite in place.
+    pub(crate) write_shortage: bool,
+    /// Something waits that should not wait for the next wake-up.
+    pub(crate) urgent: bool,
+    pub(crate) closing: bool,
+    pub(crate) failed: Option<Failure>,
+}
+
+impl Core {
+    /// Bytes of entries that may be under way at once. The last segment that is ready is kept for votes, truncations,
+    /// purges and for moving records; entries get what is before it.
+    fn capacity(&self) -> u64 {
+        match self.ready.len() {
+            0 => 0,
+            1 => self.remaining,
+            // What waits fits one whole segment, so it cannot reach into the reserve, wherever the current one ends.
+            _ => self.ready[0].usable(),
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.shortage || self.write_shortage
+    }
+}
+
+/// State shared by the threads of one journal.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Whether callers wait for room; without threads nobody would make any.
+    pub(crate) blocking: bool,
+    pub(crate) groups: RwLock<HashMap<ReplicaKey, Arc<Group>>>,
+    /// Segments that may hold live records. The current one is the last.
+    pub(crate) segments: RwLock<BTreeMap<u32, Arc<Segment>>>,
+    pub(crate) cache: Cache,
+    core: Mutex<Core>,
+    /// Signalled when the writer has something to do.
+    pub(crate) work: Condvar,
+    /// Signalled when callers may find room.
+    pub(crate) room: Condvar,
+    /// Signalled when the preparer has something to do.
+    pub(crate) prepare: Condvar,
+    pub(crate) counters: Counters,
+}
+
+/// Counters behind [`crate::Stats`].
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) frames: AtomicU64,
+    pub(crate) frame_bytes: AtomicU64,
+    pub(crate) moved: AtomicU64,
+    pub(crate) recycled: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, dir: PathBuf, disk: Arc<dyn Disk>, blocking: bool, core: Core) -> Self {
+        Shared {
+            cache: Cache::new(options.cache_bytes),
+            options,
+            dir,
+            disk,
+            blocking,
+            groups: RwLock::default(),
+            segments: RwLock::default(),
+            core: Mutex::new(core),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            prepare: Condvar::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        lock(&self.core)
+    }
+
+    fn wait_for_room<'a>(&self, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a, Core> {
+        // Lazy records take room too, and would otherwise wait for the next wake-up.
+        core.urgent = true;
+        self.work.notify_one();
+        self.room.wait(core).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Most bytes that one submission of entries may have.
+    pub(crate) fn max_append(&self) -> u64 {
+        // Room for the frame's own bytes is in `bytes` of the submission already.
+        self.options.segment_bytes - crate::limits::SEGMENT_HEADER_BYTES
+    }
+
+    /// Reserves room for entries, waiting for the writer if that helps.
+    pub(crate) fn reserve_entries(&self, bytes: u64) -> Result<(), SubmitError> {
+        let max = self.max_append();
+        if bytes > max {
+            return Err(SubmitError::TooLarge { bytes, max });
+        }
+        let mut core = self.core();
+        loop {
+            if let Some(failure) = &core.failed {
+                return Err(failure.clone().into());
+            }
+            let wanted = core.queued_bytes + bytes;
+            if wanted <= core.capacity() && !core.write_shortage {
+                if wanted <= self.options.queue_bytes || core.queued_bytes == 0 {
+                    core.queued_bytes = wanted;
+                    return Ok(());
+                }
+            } else if core.is_short() {
+                return Err(SubmitError::StorageFull);
+            }
+            if !self.blocking {
+                return Err(SubmitError::Busy);
+            }
+            core = self.wait_for_room(core);
+        }
+    }
+
+    /// Reserves room for anything but entries; those may use what is kept back from entries.
+    pub(crate) fn reserve_control(&self, bytes: u64) -> Result<(), SubmitError> {
+        let mut core = self.core();
+        loop {
+            if let Some(failure) = &core.failed {
+                return Err(failure.clone().into());
+            }
+            if core.queued_bytes + bytes <= self.options.queue_bytes.saturating_mul(2) {
+                core.queued_bytes += bytes;
+                return Ok(());
+            }
+            if !self.blocking {
+                return Err(SubmitError::Busy);
+            }
+            core = self.wait_for_room(core);
+        }
+    }
+
+    /// Gives back a reservation that is not used.
+    pub(crate) fn unreserve(&self, bytes: u64) {
+        self.core().queued_bytes -= bytes;
+        self.room.notify_all();
+    }
+
+    /// Queues a submission and returns its stamp. The caller holds the replica's lock, so submissions of one replica
+    /// are queued in the order in which they changed it.
+    pub(crate) fn push(
+        &self,
+        group: &Arc<Group>,
+        change: Change,
+        bytes: u64,
+        done: Option<Callback>,
+    ) -> Result<u64, SubmitError> {
+        let lazy = matches!(change, Change::Committed);
+        let mut core = self.core();
+        if let Some(failure) = &core.failed {
+            return Err(failure.clone().into());
+        }
+        let stamp = core.next_stamp;
+        core.next_stamp += 1;
+        core.ops.push(Op {
+            group: group.clone(),
+            change,
+            stamp,
+            bytes,
+            done,
+        });
+        if !lazy && !core.urgent {
+            core.urgent = true;
+            drop(core);
+            self.work.notify_one();
+        }
+        Ok(stamp)
+    }
+
+    pub(crate) fn space(&self) -> SpaceStatus {
+        let core = self.core();
+        if !core.is_short() {
+            SpaceStatus::Ok
+        } else if core.write_shortage || core.capacity() < core.queued_bytes + self.options.segment_bytes / 64 {
+            SpaceStatus::Full
+        } else {
+            SpaceStatus::Low
+        }
+    }
+
+    /// Stops the journal for good. The writer completes what is queued with the first failure.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.core().failed.get_or_insert(failure);
+        self.wake_all();
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.work.notify_all();
+        self.room.notify_all();
+        self.prepare.notify_all();
+    }
+
+    pub(crate) fn group(&self, key: ReplicaKey) -> Option<Arc<Group>> {
+        self.groups
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned()
+    }
+
+    pub(crate) fn group_or_new(&self, key: ReplicaKey) -> Arc<Group> {
+        if let Some(group) = self.group(key) {
+            return group;
+        }
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        groups
+            .entry(key)
+            .or_insert_with(|| Arc::new(Group::new(key, Default::default())))
+            .clone()
+    }
+
+    pub(crate) fn all_groups(&self) -> Vec<Arc<Group>> {
+        self.groups
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn segment(&self, number: u32) -> Option<Arc<Segment>> {
+        self.segments
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&number)
+            .cloned()
+    }
+
+    pub(crate) fn count(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,198 @@
+//! The other side of a link: frames come in, answers go out in whatever order they are ready.
+
+use std::pin::Pin;
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::metadata::MetadataMap;
+use tonic::transport::Server;
+use tonic::{Request, Response, Streaming};
+use weir_proto::peer::peer_server::{Peer, PeerServer};
+use weir_proto::peer::{Frame, Frames};
+
+use super::kind::{Kind, Status};
+use super::link::{CLUSTER_HEADER, NODE_HEADER};
+use crate::limits::{
+    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_FRAMES_UNDER_WAY, MAX_MESSAGE_BYTES,
+};
+
+/// Takes the requests of all streams.
+pub(crate) trait Dispatch: Send + Sync + 'static {
+    /// A stream from `node` begins (0 when it belongs to no cluster yet).
+    fn accept(&self, node: u64) -> Box<dyn Incoming>;
+}
+
+/// Takes the requests of one stream, in order.
+pub(crate) trait Incoming: Send {
+    /// Takes a request. Must not wait: what takes time happens elsewhere, and answers when it is done.
+    fn take(&mut self, kind: Kind, frame: Frame, reply: Reply);
+}
+
+/// The way back for one answer. Without an answer the caller runs into its deadline.
+pub(crate) struct Reply {
+    id: u64,
+    answers: mpsc::Sender<Frame>,
+    _under_way: OwnedSemaphorePermit,
+}
+
+impl Reply {
+    pub(crate) async fn send(self, status: Status, body: Bytes) {
+        let frame = Frame {
+            id: self.id,
+            status: status as u32,
+            body,
+            ..Frame::default()
+        };
+        // Nobody listens any more when the stream has ended.
+        let _ = self.answers.send(frame).await;
+    }
+}
+
+/// The cluster that this node belongs to; empty until it does.
+pub(crate) type ClusterName = Arc<RwLock<String>>;
+
+struct Service<D> {
+    dispatch: Arc<D>,
+    cluster: ClusterName,
+    stopped: watch::Receiver<bool>,
+}
+
+/// Serves peers on `listener` until `stopped` is true; then streams end, too.
+pub(crate) async fn serve<D: Dispatch>(
+    listener: TcpListener,
+    cluster: ClusterName,
+    dispatch: Arc<D>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let mut stop = stopped.clone();
+    let service = PeerServer::new(Service {
+        dispatch,
+        cluster,
+        stopped,
+    })
+    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(16 << 20)
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            let _ = stop.wait_for(|stopped| *stopped).await;
+        })
+        .await
+}
+
+fn header<'a>(headers: &'a MetadataMap, name: &str) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+#[tonic::async_trait]
+impl<D: Dispatch> Peer for Service<D> {
+    type ExchangeStream = Pin<Box<dyn Stream<Item = Result<Frames, tonic::Status>> + Send>>;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<Frames>>,
+    ) -> Result<Response<Self::ExchangeStream>, tonic::Status> {
+        let theirs = header(request.metadata(), CLUSTER_HEADER).to_owned();
+        let node = header(request.metadata(), NODE_HEADER).parse().unwrap_or_default();
+        let ours = self.cluster.read().map(|cluster| cluster.clone()).unwrap_or_default();
+        // A stranger may ask who we are; whoever names another cluster may ask nothing.
+        if !theirs.is_empty() && !ours.is_empty() && theirs != ours {
+            return Err(tonic::Status::permission_denied(format!(
+                "this node belongs to cluster {ours}, not to {theirs}"
+            )));
+        }
+        let incoming = self.dispatch.accept(node);
+        let (answers, ready) = mpsc::channel(MAX_FRAMES_UNDER_WAY);
+        let (packed, out) = mpsc::channel(4);
+        let caller = Caller {
+            cluster: theirs,
+            ours: Arc::clone(&self.cluster),
+            stopped: self.stopped.clone(),
+        };
+        tokio::spawn(receive(request.into_inner(), incoming, answers, caller));
+        tokio::spawn(pack(ready, packed));
+        Ok(Response::new(Box::pin(ReceiverStream::new(out))))
+    }
+}
+
+/// Who is at the other end of a stream.
+struct Caller {
+    /// The cluster that it named; empty when it belongs to none.
+    cluster: String,
+    ours: ClusterName,
+    /// Whether this node has ended.
+    stopped: watch::Receiver<bool>,
+}
+
+impl Caller {
+    /// Whether it belongs to our cluster. Asked for every message: this node may get to belong to one meanwhile.
+    fn is_member(&self) -> bool {
+        let ours = self.ours.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        !self.cluster.is_empty() && *ours == self.cluster
+    }
+}
+
+/// Takes requests until the stream ends. No more of them are under way than answers find room.
+async fn receive(
+    mut requests: Streaming<Frames>,
+    mut incoming: Box<dyn Incoming>,
+    answers: mpsc::Sender<Frame>,
+    mut caller: Caller,
+) {
+    let room = Arc::new(Semaphore::new(MAX_FRAMES_UNDER_WAY));
+    loop {
+        let message = tokio::select! {
+            message = requests.message() => message,
+            _ = caller.stopped.wait_for(|stopped| *stopped) => return,
+        };
+        let Ok(Some(message)) = message else {
+            return;
+        };
+        let is_member = caller.is_member();
+        for frame in message.frames {
+            let Ok(under_way) = Arc::clone(&room).acquire_owned().await else {
+                return;
+            };
+            let reply = Reply {
+                id: frame.id,
+                answers: answers.clone(),
+                _under_way: under_way,
+            };
+            match Kind::from_number(frame.kind) {
+                Some(kind) if is_member || kind.is_for_strangers() => incoming.take(kind, frame, reply),
+                Some(_) => reply.send(Status::Unavailable, Bytes::new()).await,
+                None => reply.send(Status::Malformed, Bytes::new()).await,
+            }
+        }
+    }
+}
+
+/// Packs answers that are ready at the same time into one message.
+async fn pack(mut ready: mpsc::Receiver<Frame>, packed: mpsc::Sender<Result<Frames, tonic::Status>>) {
+    while let Some(first) = ready.recv().await {
+        let mut bytes = first.body.len();
+        let mut frames = vec![first];
+        while bytes < MAX_FRAMES_BYTES {
+            let Ok(next) = ready.try_recv() else {
+                break;
+            };
+            bytes += next.body.len();
+            frames.push(next);
+        }
+        if packed.send(Ok(Frames { frames })).await.is_err() {
+            return;
+        }
+    }
+}

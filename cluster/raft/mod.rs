@@ -1,0 +1,32 @@
+//! Raft, by openraft: the only place that names it. Messages and log records have encodings of our own.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `types` | openraft's types with ours put in |
+//! | `settings` | timers and limits of a replica |
+//! | `encode` | messages and records as bytes |
+//! | `log_store` | the log, in the node's journal |
+//! | `state_machine` | committed entries on their way into a [`Machine`] |
+//! | `machine` | what a replica replicates, as a trait |
+//! | `network` | messages to other replicas |
+//! | `snapshot` | snapshots sent and received piece by piece |
+//! | `serve` | messages from other replicas |
+//! | `replica` | one replica: opening, proposing, reading, changing members |
+
+mod encode;
+mod log_store;
+mod machine;
+mod network;
+mod replica;
+mod serve;
+mod settings;
+mod snapshot;
+mod state_machine;
+#[cfg(test)]
+mod suite;
+mod types;
+
+pub(crate) use machine::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged};
+pub(crate) use replica::{NotLeader, OpenReplicaError, Replica, ReplicaOptions, ReplicaStatus, WriteError};
+pub(crate) use serve::Appends;
+pub(crate) use settings::RaftSettings;

@@ -1,0 +1,395 @@
+//! One replica: opening, proposing, reading, changing members.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::{ChangeMembers, Raft, ReadPolicy};
+use thiserror::Error;
+use tokio::sync::oneshot;
+use weir_journal::{Journal, ReplicaKey};
+
+use super::encode;
+use super::log_store::LogStore;
+use super::machine::{Answer, Machine};
+use super::network::Network;
+use super::settings::RaftSettings;
+use super::snapshot::Receiving;
+use super::state_machine::StateMachine;
+use super::types::{Member, TypeConfig};
+use crate::peer::Peers;
+
+type OurRaft = Raft<TypeConfig, StateMachine>;
+
+/// What a replica needs.
+pub(crate) struct ReplicaOptions {
+    pub(crate) group: u64,
+    pub(crate) replica: u64,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) settings: RaftSettings,
+    /// How many payload bytes of entries that are in a checkpoint stay in the log for followers that lag.
+    pub(crate) keep_log_bytes: u64,
+}
+
+/// A replica did not open.
+#[derive(Debug, Error)]
+#[error("replica {replica} of group {group} does not open: {reason}")]
+pub(crate) struct OpenReplicaError {
+    group: u64,
+    replica: u64,
+    reason: String,
+}
+
+/// Another replica leads; which one, if that is known, and on which node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct NotLeader {
+    pub(crate) leader: Option<(u64, u64)>,
+}
+
+/// Why a write has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum WriteError {
+    /// Nothing was written.
+    #[error("this replica does not lead its group")]
+    NotLeader(NotLeader),
+    /// It is in the log of a leader that lost its place, and may still be committed.
+    #[error("the leader changed while the write was under way")]
+    Unknown(NotLeader),
+    /// Raft has stopped.
+    #[error("the replica stopped: {0}")]
+    Stopped(String),
+    /// The change of members is not possible now.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A replica as others see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ReplicaStatus {
+    pub(crate) replica: u64,
+    pub(crate) term: u64,
+    pub(crate) is_leader: bool,
+    pub(crate) leader: Option<u64>,
+    pub(crate) last_log: u64,
+    pub(crate) applied: u64,
+    /// The voters; two sets during a change.
+    pub(crate) voters: Vec<BTreeSet<u64>>,
+    /// All members and their nodes.
+    pub(crate) members: BTreeMap<u64, u64>,
+    /// Of a leader: up to where each member has the log.
+    pub(crate) matched: BTreeMap<u64, u64>,
+    pub(crate) initialized: bool,
+}
+
+/// One replica of one group.
+pub(crate) struct Replica {
+    group: u64,
+    id: u64,
+    raft: OurRaft,
+    machine: Arc<dyn Machine>,
+    receiving: Arc<Mutex<Receiving>>,
+    keep_log_bytes: u64,
+    /// The last checkpoints that are still ahead of the purge point, with the bytes before each.
+    checkpoints: Mutex<Vec<super::state_machine::Checkpoint>>,
+}
+
+impl Replica {
+    /// Opens a replica and lets it take part.
+    pub(crate) async fn open(options: ReplicaOptions) -> Result<Arc<Self>, OpenReplicaError> {
+        let (group, replica) = (options.group, options.replica);
+        let failed = |reason: String| OpenReplicaError { group, replica, reason };
+        let log = LogStore::new(options.journal, ReplicaKey { group, replica });
+        let machine = Arc::clone(&options.machine);
+        let state = StateMachine::open(Arc::clone(&machine), log.clone()).map_err(|error| failed(error.to_string()))?;
+        let network = Network {
+            peers: options.peers,
+            group,
+            replica,
+        };
+        let config = options
+            .settings
+            .config()
+            .validate()
+            .map_err(|error| failed(error.to_string()))?;
+        let raft = Raft::new(replica, Arc::new(config), network, log, state).await;
+        let raft = raft.map_err(|error| failed(error.to_string()))?;
+        let is_alone = raft.voter_ids().eq([replica]);
+        if is_alone {
+            // Nobody else can lead, so there is nothing to wait for.
+            raft.trigger()
+                .elect(false)
+                .await
+                .map_err(|error| failed(error.to_string()))?;
+        }
+        Ok(Arc::new(Self {
+            group,
+            id: replica,
+            raft,
+            machine,
+            receiving: Arc::default(),
+            keep_log_bytes: options.keep_log_bytes,
+            checkpoints: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn group(&self) -> u64 {
+        self.group
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn raft(&self) -> &OurRaft {
+        &self.raft
+    }
+
+    pub(super) fn machine(&self) -> Arc<dyn Machine> {
+        Arc::clone(&self.machine)
+    }
+
+    pub(super) fn receiving(&self) -> Arc<Mutex<Receiving>> {
+        Arc::clone(&self.receiving)
+    }
+
+    /// Begins a group: these replicas, and no other, are its first voters. The same call on each of them is safe;
+    /// on a replica that has a log already it does nothing.
+    pub(crate) async fn initialize(&self, members: &BTreeMap<u64, u64>) -> Result<(), WriteError> {
+        let members: BTreeMap<u64, Member> = members.iter().map(|(id, node)| (*id, Member { node: *node })).collect();
+        match self.raft.initialize(members).await {
+            Ok(()) | Err(RaftError::APIError(openraft::errors::InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(WriteError::Refused(error.to_string())),
+        }
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        self.raft.is_leader()
+    }
+
+    /// Who leads, as far as this replica knows.
+    pub(crate) fn leader(&self) -> NotLeader {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let node = |id: u64| metrics.membership_config.get_node(&id).map(|member| (id, member.node));
+        NotLeader {
+            leader: metrics.current_leader.and_then(node),
+        }
+    }
+
+    /// Waits until another replica leads than now, or for `timeout`.
+    pub(crate) async fn leader_changed(&self, timeout: Duration) {
+        let before = self.leader();
+        let mut metrics = self.raft.server_metrics();
+        let changed = async {
+            while metrics.changed().await.is_ok() {
+                if self.leader() != before {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(timeout, changed).await;
+    }
+
+    /// Puts a command into the log, at once and in the order of the calls. The answer comes when it is applied.
+    pub(crate) async fn propose(
+        &self,
+        command: &impl prost::Message,
+    ) -> Result<oneshot::Receiver<WriteOutcome>, WriteError> {
+        let (responder, committed, applied) = openraft::impls::ProgressResponder::new();
+        self.raft
+            .client_write_ff(encode::command(command), Some(responder))
+            .await
+            .map_err(|fatal| WriteError::Stopped(fatal.to_string()))?;
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(async move {
+            // Nobody asks when it was committed, but openraft warns when nobody could.
+            let _committed = committed;
+            let outcome = match applied.await {
+                Ok(Ok(response)) => Ok(response.data),
+                Ok(Err(error)) => Err(client_write_error(error)),
+                Err(_) => Err(WriteError::Stopped("its task ended".to_owned())),
+            };
+            let _ = sender.send(outcome);
+        });
+        Ok(receiver)
+    }
+
+    /// Puts a command into the log and waits until it is applied.
+    pub(crate) async fn write(&self, command: &impl prost::Message) -> WriteOutcome {
+        let answer = self.propose(command).await?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(WriteError::Stopped("its task ended".to_owned())))
+    }
+
+    /// On the leader: the index up to which a read must have applied the log to see every write acknowledged before
+    /// now. A majority has confirmed meanwhile that this replica still leads (Raft thesis, section 6.4).
+    pub(crate) async fn read_index(&self) -> Result<u64, WriteError> {
+        match self.raft.get_read_log_id(ReadPolicy::ReadIndex).await {
+            Ok((read, _applied)) => Ok(read.index()),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
+                Err(WriteError::NotLeader(not_leader(&forward)))
+            }
+            Err(RaftError::APIError(other)) => Err(WriteError::Refused(other.to_string())),
+            Err(RaftError::Fatal(fatal)) => Err(WriteError::Stopped(fatal.to_string())),
+        }
+    }
+
+    /// Waits until the log is applied up to `index`.
+    pub(crate) async fn applied(&self, index: u64) -> Result<(), WriteError> {
+        let mut metrics = self.raft.data_metrics();
+        loop {
+            let applied = metrics
+                .borrow_and_update()
+                .last_applied
+                .map_or(0, |log_id| log_id.index);
+            if applied >= index {
+                return Ok(());
+            }
+            if metrics.changed().await.is_err() {
+                return Err(WriteError::Stopped("its task ended".to_owned()));
+            }
+        }
+    }
+
+    /// Adds a member that does not vote. Waits until it is in the log, not until it has caught up.
+    pub(crate) async fn add_learner(&self, replica: u64, node: u64) -> Result<(), WriteError> {
+        let added = self.raft.add_learner(replica, Member { node }, false).await;
+        added.map(drop).map_err(raft_write_error)
+    }
+
+    /// Makes exactly these members voters, through a joint configuration, and removes who is no longer one.
+    pub(crate) async fn set_voters(&self, voters: BTreeSet<u64>) -> Result<(), WriteError> {
+        let change = ChangeMembers::ReplaceAllVoters(voters);
+        let changed = self.raft.change_membership(change, false).await;
+        changed.map(drop).map_err(raft_write_error)
+    }
+
+    /// As [`Replica::set_voters`], but who is no longer a voter stays a learner.
+    pub(crate) async fn set_voters_keep_learners(&self, voters: BTreeSet<u64>) -> Result<(), WriteError> {
+        let change = ChangeMembers::ReplaceAllVoters(voters);
+        let changed = self.raft.change_membership(change, true).await;
+        changed.map(drop).map_err(raft_write_error)
+    }
+
+    /// Removes members that do not vote.
+    pub(crate) async fn remove_learners(&self, learners: BTreeSet<u64>) -> Result<(), WriteError> {
+        let changed = self
+            .raft
+            .change_membership(ChangeMembers::RemoveNodes(learners), false)
+            .await;
+        changed.map(drop).map_err(raft_write_error)
+    }
+
+    /// Asks `to` to lead. Whether it does shows later.
+    pub(crate) async fn hand_over(&self, to: u64) -> Result<(), WriteError> {
+        let asked = self.raft.trigger().transfer_leader(to).await;
+        asked.map_err(|fatal| WriteError::Stopped(fatal.to_string()))
+    }
+
+    pub(crate) fn status(&self) -> ReplicaStatus {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let membership = metrics.membership_config.membership();
+        let matched = metrics.replication.unwrap_or_default();
+        ReplicaStatus {
+            replica: self.id,
+            term: metrics.current_term,
+            is_leader: metrics.current_leader == Some(self.id),
+            leader: metrics.current_leader,
+            last_log: metrics.last_log_index.unwrap_or_default(),
+            applied: metrics.last_applied.map_or(0, |log_id| log_id.index),
+            voters: membership.get_joint_config().clone(),
+            members: membership.nodes().map(|(id, member)| (*id, member.node)).collect(),
+            matched: matched
+                .into_iter()
+                .map(|(id, log_id)| (id, log_id.map_or(0, |log_id| log_id.index)))
+                .collect(),
+            initialized: metrics.last_log_index.is_some() || metrics.current_term > 0,
+        }
+    }
+
+    /// Why this replica has stopped, if it has.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let metrics = self.raft.metrics();
+        let state = &metrics.borrow_watched().running_state;
+        state.as_ref().err().map(ToString::to_string)
+    }
+
+    /// Makes durable what was applied, if it is due or much, and lets go of the part of the log that is no longer needed.
+    pub(crate) async fn checkpoint(&self, is_due: bool) -> Result<(), WriteError> {
+        let min_bytes = if is_due { 0 } else { self.keep_log_bytes / 4 };
+        let stopped = |error: String| WriteError::Stopped(error);
+        let done = self
+            .raft
+            .with_state_machine(move |state| Box::pin(async move { state.checkpoint(min_bytes).await }))
+            .await
+            .map_err(|fatal| stopped(fatal.to_string()))?;
+        let Some(checkpoint) = done.map_err(|error: io::Error| stopped(error.to_string()))? else {
+            return Ok(());
+        };
+        let Some(upto) = self.purgeable(checkpoint) else {
+            return Ok(());
+        };
+        let fatal = |fatal: openraft::errors::Fatal<TypeConfig>| stopped(fatal.to_string());
+        self.raft.trigger().snapshot().await.map_err(fatal)?;
+        self.raft.trigger().purge_log(upto).await.map_err(fatal)
+    }
+
+    /// Up to where the log may go, so that enough of it stays for followers that lag.
+    fn purgeable(&self, checkpoint: super::state_machine::Checkpoint) -> Option<u64> {
+        let mut checkpoints = self
+            .checkpoints
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        checkpoints.push(checkpoint);
+        let mut behind = 0_u64;
+        let mut keep_from = 0;
+        for (position, checkpoint) in checkpoints.iter().enumerate().rev() {
+            behind = behind.saturating_add(checkpoint.bytes);
+            if behind > self.keep_log_bytes {
+                keep_from = position;
+                break;
+            }
+        }
+        let before = keep_from.checked_sub(1).map(|position| checkpoints[position].index);
+        checkpoints.drain(..keep_from);
+        before
+    }
+
+    /// Takes no part any more.
+    pub(crate) async fn close(&self) -> Result<(), WriteError> {
+        let last = self.checkpoint(true).await;
+        let _ = self.raft.shutdown().await;
+        last
+    }
+}
+
+/// What became of a write.
+pub(crate) type WriteOutcome = Result<Answer, WriteError>;
+
+fn not_leader(forward: &ForwardToLeader<TypeConfig>) -> NotLeader {
+    let node = forward.leader_node.map(|member| member.node);
+    NotLeader {
+        leader: forward.leader_id.zip(node),
+    }
+}
+
+fn client_write_error(error: ClientWriteError<TypeConfig>) -> WriteError {
+    match error {
+        ClientWriteError::ForwardToLeader(forward) => WriteError::NotLeader(not_leader(&forward)),
+        ClientWriteError::LogEntryDiscarded(forward) => WriteError::Unknown(not_leader(&forward)),
+        other => WriteError::Refused(other.to_string()),
+    }
+}
+
+fn raft_write_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> WriteError {
+    match error {
+        RaftError::APIError(error) => client_write_error(error),
+        RaftError::Fatal(fatal) => WriteError::Stopped(fatal.to_string()),
+    }
+}

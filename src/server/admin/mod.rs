@@ -1,0 +1,125 @@
+//! The admin port. Health and metrics answer whatever state the node is in, the admin API once it is open.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `cluster` | what can be seen of the cluster |
+//! | `orders` | what can be done to it |
+//! | `problem` | every error answer of the admin API |
+
+mod cluster;
+mod orders;
+mod problem;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::telemetry::Metrics;
+use problem::{Code, Problem};
+
+/// Where the process is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// The storage recovers.
+    Starting,
+    /// Requests are served.
+    Ready,
+    /// Nothing more is accepted, what is in flight finishes.
+    Draining,
+}
+
+/// The phase and the node, shared between who moves them on and who is asked for them.
+#[derive(Clone, Default)]
+pub(crate) struct Readiness {
+    phase: Arc<AtomicU8>,
+    node: Arc<OnceLock<weir_cluster::Admin>>,
+}
+
+impl Readiness {
+    /// Moves on.
+    pub(crate) fn set(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// From now on there is a node to ask.
+    pub(crate) fn opened(&self, node: weir_cluster::Admin) {
+        // Called once.
+        let _ = self.node.set(node);
+    }
+
+    /// The node, once it is open.
+    fn node(&self) -> Option<&weir_cluster::Admin> {
+        self.node.get()
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Draining,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Admin {
+    readiness: Readiness,
+    metrics: Metrics,
+}
+
+/// `/livez`, `/readyz`, `/metrics` and `/v1/cluster`.
+pub(crate) fn router(readiness: Readiness, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render))
+        .merge(cluster::routes())
+        .merge(orders::routes())
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "reads are GET and orders are POST; README.md has the list",
+            )
+        })
+        .fallback(async || Problem::new(Code::UnknownPath, "there are /livez, /readyz, /metrics and /v1/cluster"))
+        .with_state(Admin { readiness, metrics })
+}
+
+/// The process works: it answers.
+async fn livez() -> Response {
+    text(StatusCode::OK, "alive\n")
+}
+
+/// Whether requests should come here.
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let has_replicas = || admin.readiness.node().is_some_and(weir_cluster::Admin::is_ready);
+    match admin.readiness.phase() {
+        Phase::Ready if has_replicas() => text(StatusCode::OK, "ready\n"),
+        Phase::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "starting: replicas are missing here\n"),
+        Phase::Starting => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "starting: the node recovers, or waits for the others\n",
+        ),
+        Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining: the process ends\n"),
+    }
+}
+
+async fn render(State(admin): State<Admin>) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, admin.metrics.render()).into_response()
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+    (status, headers, text).into_response()
+}
