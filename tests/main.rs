@@ -6,6 +6,7 @@
 //! | `conformance` | the official suite of the protocol, once for each storage backend |
 //! | `clients` | the official clients, unmodified, across restarts of the server |
 //! | `bad_requests` | malformed requests: each one's exact answer, and that none leaves a trace |
+//! | `deploy` | the Kubernetes manifests and the image's recipe, checked against each other and against the program |
 //! | `crash` | SIGKILL at random moments under load: nothing acknowledged is lost, doubled or reordered |
 //!
 //! Nothing leaves this machine's loopback but the package managers, which install pinned versions.
@@ -18,5 +19,7 @@ mod clients;
 mod conformance;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod harness;
