@@ -11,6 +11,9 @@ pub(crate) const MAX_BATCH_COMMANDS: usize = 1024;
 /// No further command joins a batch that has this many payload bytes.
 pub(crate) const MAX_BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
+/// What names and headers of all commands of a batch may take beside their payload.
+pub(crate) const BATCH_OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
+
 /// How often collected TTL renewals are proposed.
 pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_millis(200);
 

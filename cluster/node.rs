@@ -157,7 +157,12 @@ fn introduce(options: &NodeOptions, identity: &Identity) -> Result<Introduced, O
         },
         listed: options.nodes.clone(),
         join: options.join.clone(),
-        groups: options.groups,
+        // Forks between groups need what only redb keeps; on one node they would gain nothing anyway.
+        groups: if options.storage == StorageKind::Redb {
+            options.groups
+        } else {
+            1
+        },
         replication_factor: options.replication_factor,
     })
 }
@@ -429,7 +434,6 @@ async fn open_journal(
     });
     options.cache_bytes = JOURNAL_CACHE_BYTES;
     let disk: Arc<dyn Disk> = if in_memory {
-        options.segment_bytes = 8 << 20;
         Arc::new(MemoryDisk::default())
     } else {
         Arc::new(RealDisk)

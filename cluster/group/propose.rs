@@ -11,14 +11,14 @@ use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
 use tokio::time::Instant;
 use weir_proto::entry as pb;
-use weir_protocol::{Fault, Timestamp};
+use weir_protocol::{Fault, Payload, Timestamp};
 use weir_storage::{Op, Outcome};
 
 use super::Group;
 use crate::codec::{op_to_pb, outcome_from_pb};
 use crate::limits::{
-    ATTEMPT_TIMEOUT, BATCHES_UNDER_WAY, LEADER_PAUSE, MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_PROPOSALS,
-    WRITE_TIMEOUT,
+    ATTEMPT_TIMEOUT, BATCH_OVERHEAD_BYTES, BATCHES_UNDER_WAY, LEADER_PAUSE, MAX_BATCH_BYTES, MAX_BATCH_COMMANDS,
+    MAX_WAITING_PROPOSALS, WRITE_TIMEOUT,
 };
 use crate::peer::{Address, CallError, Kind, Lane, Status};
 use crate::raft::{Answer, NotLeader, WriteError};
@@ -49,6 +49,10 @@ pub(super) struct Proposals {
 impl Group {
     /// Has `op` applied, and answers when a majority has it on disk and this group's leader has applied it.
     pub(crate) async fn propose(&self, op: Op) -> Result<Outcome, Fault> {
+        // A batch that has begun may take one more command, and must still fit one submission to the journal.
+        if encoded_bytes(&op) + MAX_BATCH_BYTES + BATCH_OVERHEAD_BYTES > self.shared.journal.max_append_bytes() {
+            return Err(Fault::Unavailable("this write is too large to be replicated"));
+        }
         self.proposer.propose(op, None).await
     }
 
@@ -155,7 +159,7 @@ fn gather(first: Proposal, queue: &mut mpsc::Receiver<Proposal>, numbers: &Mutex
     };
     let mut next = Some(first);
     while let Some(proposal) = next {
-        bytes += payload_bytes(&proposal.op);
+        bytes += encoded_bytes(&proposal.op);
         numbers.last += 1;
         let id = numbers.last;
         numbers.waiting.insert(id);
@@ -172,13 +176,20 @@ fn gather(first: Proposal, queue: &mut mpsc::Receiver<Proposal>, numbers: &Mutex
     batch
 }
 
-fn payload_bytes(op: &Op) -> u64 {
+/// About how many bytes a command has in a log entry.
+fn encoded_bytes(op: &Op) -> u64 {
     match op {
-        Op::Create(_, create) | Op::Fork(_, create, _) => create.payload.stored_bytes(),
-        Op::Append(_, append) => append.payload.stored_bytes(),
+        Op::Create(_, create) | Op::Fork(_, create, _) => payload_bytes(&create.payload),
+        Op::Append(_, append) => payload_bytes(&append.payload),
         Op::Delete(_) | Op::Touch(_) | Op::Expire { .. } => 0,
         Op::Retain(_) | Op::Release(_) | Op::Settle { .. } | Op::Probe(_) => 0,
     }
+}
+
+/// The bytes and the lengths, which are written with seven bits to a byte.
+fn payload_bytes(payload: &Payload) -> u64 {
+    let length_bytes = |length: &u32| u64::from((32 - length.leading_zeros()).div_ceil(7).max(1));
+    payload.stored_bytes() + payload.lengths().iter().map(length_bytes).sum::<u64>()
 }
 
 /// An attempt that has begun.

@@ -66,7 +66,7 @@ fn refuses_and_keeps_every_byte(storage: Storage) {
     refuses_all(&weir);
     assert_eq!(Snapshot::over_http(&weir), before);
     weir.stop();
-    let (unharmed, tried) = (store::files(&control.data_dir()), store::files(&weir.data_dir()));
+    let (unharmed, tried) = (store::stores(&control.data_dir()), store::stores(&weir.data_dir()));
     assert!(!unharmed.is_empty());
     assert_eq!(tried.keys().collect::<Vec<_>>(), unharmed.keys().collect::<Vec<_>>());
     for (path, bytes) in &tried {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::blocking::{Client, Response};
 use serde_json::Value;
+use weir_storage::{RedbOptions, RedbStorage, Storage as _};
 
 use crate::harness::Weir;
 
@@ -103,22 +104,63 @@ fn headers(response: &Response) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Holds the id of the process that serves the directory, so it differs from one to the next.
-const LOCK_FILE: &str = "LOCK";
-
-/// The contents of all files of a data directory but the lock file, by their path in it.
-pub(super) fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// What the stores of a data directory hold, byte for byte, by path. The rest of the directory is the node's own and
+/// differs from start to start: votes, positions in the log, times of election.
+///
+/// Of a redb file these are all rows of all tables but the one for such positions; where they lie in the file is redb's
+/// affair. Of the file backend they are the streams' logs.
+pub(super) fn stores(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut pending = vec![directory.to_owned()];
     while let Some(next) = pending.pop() {
         for entry in fs::read_dir(next).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 pending.push(entry.path());
-            } else if entry.file_name() != LOCK_FILE {
+            } else if let Some(bytes) = contents(&entry.path()) {
                 let path = entry.path().strip_prefix(directory).unwrap().to_owned();
-                found.insert(path, fs::read(entry.path()).unwrap());
+                found.insert(path, bytes);
             }
         }
     }
     found
+}
+
+/// What a file holds of streams; nothing when it is none of a store's.
+fn contents(path: &Path) -> Option<Vec<u8>> {
+    match path.file_name()?.to_str()? {
+        "streams.redb" => Some(rows(path)),
+        "redo.log" => None,
+        name if name.ends_with(".log") && path.components().any(|part| part.as_os_str() == "groups") => {
+            Some(fs::read(path).unwrap())
+        }
+        _ => None,
+    }
+}
+
+/// The table of positions in the log, as `src/storage/redb/export.rs` numbers them.
+const META_TABLE: u8 = 0;
+
+/// All records of a redb store, in their order, each with its table, key and value.
+fn rows(path: &Path) -> Vec<u8> {
+    let store = RedbStorage::open(&RedbOptions {
+        path: path.to_owned(),
+        cache_bytes: 1 << 20,
+    })
+    .unwrap();
+    let export = store.export().unwrap().unwrap();
+    let (mut rows, mut cursor) = (Vec::new(), Default::default());
+    loop {
+        let (mut piece, next) = export.piece(&cursor, 1 << 20).unwrap();
+        while !piece.is_empty() {
+            let length = |at: usize| u32::from_le_bytes(piece[at..at + 4].try_into().unwrap()) as usize;
+            let record = piece.split_to(9 + length(1) + length(5));
+            if record[0] != META_TABLE {
+                rows.extend_from_slice(&record);
+            }
+        }
+        match next {
+            Some(next) => cursor = next,
+            None => return rows,
+        }
+    }
 }
