@@ -1,6 +1,6 @@
 //! What operators can see and do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -197,6 +197,8 @@ impl Admin {
     pub fn nodes(&self) -> Vec<NodeStatus> {
         let state = self.state();
         let loads = state.loads();
+        // As Raft has it: the state says who should vote, which at the founding is more than who does.
+        let voters: BTreeSet<u64> = self.commands.replica().status().voters.into_iter().flatten().collect();
         let describe = |(id, info): (&NodeId, &weir_meta::NodeInfo)| {
             let leaves = !matches!(info.state, NodeState::Active | NodeState::Removed);
             let in_the_way = leaves.then(|| {
@@ -212,7 +214,7 @@ impl Admin {
                 zone: info.zone.to_string(),
                 state: info.state.to_string(),
                 replicas: loads.get(id).copied().unwrap_or_default(),
-                votes_in_meta_group: state.meta_voters().contains(&info.meta_replica),
+                votes_in_meta_group: voters.contains(&info.meta_replica.0),
                 in_the_way,
             }
         };
