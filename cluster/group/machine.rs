@@ -119,6 +119,9 @@ impl StreamsMachine {
     fn add(&self, replicated: &mut Replicated, piece: &mut Piece, entry: Bytes) -> io::Result<()> {
         let batch = pb::Batch::decode(entry).map_err(|error| malformed(error.into()))?;
         let (at, origin) = (replicated.memory.advance(batch.at), batch.origin);
+        if origin != 0 {
+            replicated.memory.heard_of(origin);
+        }
         let mut slots = Vec::with_capacity(batch.proposals.len());
         for proposal in batch.proposals {
             let id = proposal.id;
@@ -219,8 +222,7 @@ impl Machine for StreamsMachine {
     }
 
     fn checkpoint(&self) -> io::Result<()> {
-        let mut replicated = self.replicated();
-        replicated.memory.forget_ended();
+        let replicated = self.replicated();
         let batch = Batch {
             commands: Vec::new(),
             applied: Some(encode(&replicated.position, &replicated.memory, true)),
