@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 
 use super::client::{Done, Failed, Operation, connect};
 use super::connection::Connection;
 use super::error::BenchError;
+use super::etcd::{Channels, Put};
 use super::options::{Options, RateOption};
-use super::threads::Start;
+use super::target::Target;
+use super::threads::Measured;
 use super::{prepare, report, target, threads};
 
 /// Append messages.
@@ -38,6 +41,9 @@ pub(super) struct AppendArgs {
 
 pub(super) fn run(args: &AppendArgs) -> Result<(), BenchError> {
     let options = &args.options;
+    if options.target == Target::Etcd {
+        return run_etcd(args);
+    }
     let streams = prepare::streams(options, args.streams.into(), &args.content_type)?;
     let body = message(&args.content_type, args.size as usize);
     let heads = streams.streams.iter().map(|stream| {
@@ -59,18 +65,39 @@ pub(super) fn run(args: &AppendArgs) -> Result<(), BenchError> {
             messages: Arc::clone(&messages),
             request: Vec::new(),
         };
-        let start: Start = Box::new(|client| {
-            let address = append.address.clone();
-            Box::pin(client.run(append, address))
-        });
-        start
+        threads::client(append)
     });
     let measured = threads::run(options, args.rate.rate, starts.collect())?;
+    print(args, streams.addresses.len(), &measured)
+}
+
+/// Puts to etcd: a stream is a key.
+fn run_etcd(args: &AppendArgs) -> Result<(), BenchError> {
+    let options = &args.options;
+    let (addresses, prefix, clients) = (options.addresses()?, options.prefix(), args.connections as usize);
+    let keys = (0..args.streams).map(|key| options.target.path(&prefix, key.into()).into());
+    let keys: Arc<[Bytes]> = keys.collect();
+    let value = Bytes::from(message(&args.content_type, args.size as usize));
+    let channels = Arc::new(Channels::new(&addresses, clients));
+    let starts = (0..clients).map(|client| {
+        threads::client(Put {
+            channels: Arc::clone(&channels),
+            client,
+            next: client % keys.len(),
+            keys: Arc::clone(&keys),
+            value: value.clone(),
+        })
+    });
+    let measured = threads::run(options, args.rate.rate, starts.collect())?;
+    print(args, addresses.len(), &measured)
+}
+
+fn print(args: &AppendArgs, nodes: usize, measured: &Measured) -> Result<(), BenchError> {
     let settings = vec![
         ("connections", json!(args.connections)),
         ("streams", json!(args.streams)),
         ("size", json!(args.size)),
-        ("nodes", json!(streams.addresses.len())),
+        ("nodes", json!(nodes)),
     ];
     let work = report::Work {
         name: "append",
@@ -78,11 +105,11 @@ pub(super) fn run(args: &AppendArgs) -> Result<(), BenchError> {
         rate: args.rate.rate,
         settings,
     };
-    report::print(options, &work, &measured)
+    report::print(&args.options, &work, measured)
 }
 
 /// A message of this size that the content type allows.
-fn message(content_type: &str, size: usize) -> Vec<u8> {
+pub(super) fn message(content_type: &str, size: usize) -> Vec<u8> {
     let mut message: Vec<u8> = (0..size).map(|_| fastrand::alphanumeric() as u8).collect();
     if content_type.starts_with("application/json") {
         message[0] = b'"';
@@ -114,6 +141,10 @@ const BUFFER_BYTES: usize = 16 * 1024;
 impl Operation for Append {
     type Link = Connection;
 
+    fn address(&self) -> &str {
+        &self.address
+    }
+
     async fn connect(&self) -> Result<Connection, Failed> {
         connect(&self.address, BUFFER_BYTES).await
     }
@@ -126,14 +157,6 @@ impl Operation for Append {
         self.request.extend_from_slice(&self.messages.heads[stream]);
         self.request.extend_from_slice(body);
         let head = connection.exchange(&self.request, |_, _| {}, |_| {}).await?;
-        let closes = head.closes;
-        match head.status {
-            200 | 204 => Ok(Done {
-                bytes: body.len() as u64,
-                requests: 1,
-                closes,
-            }),
-            status => Err(Failed::Status { status, closes }),
-        }
+        head.expect(&[200, 204], body.len() as u64)
     }
 }

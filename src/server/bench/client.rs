@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connection::{Broken, Connection};
+use super::connection::{Broken, Connection, Head};
 use super::error::BenchError;
 use super::gate::{Gate, Window};
 use super::pace::Pace;
@@ -18,6 +18,9 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(20);
 pub(super) trait Operation: Send + 'static {
     /// What it does it on.
     type Link: Send;
+
+    /// The host and port that it is done at.
+    fn address(&self) -> &str;
 
     /// Connects.
     fn connect(&self) -> impl Future<Output = Result<Self::Link, Failed>> + Send;
@@ -51,6 +54,8 @@ pub(super) enum Failed {
     Wrong(&'static str),
     /// There was no whole answer.
     Broken(Broken),
+    /// etcd says so.
+    Rpc(&'static str),
     /// There is no connection.
     Connect(String),
     /// It took too long.
@@ -68,7 +73,7 @@ impl Failed {
     pub(super) fn name(&self) -> Cow<'static, str> {
         match self {
             Self::Status { status, .. } => Cow::Owned(status.to_string()),
-            Self::Wrong(what) => Cow::Borrowed(what),
+            Self::Wrong(what) | Self::Rpc(what) => Cow::Borrowed(what),
             Self::Broken(Broken::Closed) => Cow::Borrowed("connection closed"),
             Self::Broken(Broken::Malformed) => Cow::Borrowed("malformed answer"),
             Self::Broken(Broken::Io(kind)) => Cow::Owned(kind.to_string()),
@@ -77,8 +82,9 @@ impl Failed {
         }
     }
 
-    fn closes(&self) -> bool {
-        !matches!(self, Self::Status { closes: false, .. })
+    /// Whether the connection cannot be used again.
+    pub(super) fn closes(&self) -> bool {
+        !matches!(self, Self::Status { closes: false, .. } | Self::Rpc(_))
     }
 }
 
@@ -98,9 +104,9 @@ impl Client {
     ///
     /// # Errors
     /// When the first connection cannot be made: later ones may fail, and are counted.
-    pub(super) async fn run<O: Operation>(self, mut operation: O, address: String) -> Result<(), BenchError> {
+    pub(super) async fn run<O: Operation>(self, mut operation: O) -> Result<(), BenchError> {
         let first = operation.connect().await;
-        let first = first.map_err(|failed| unreachable_at(&address, &failed))?;
+        let first = first.map_err(|failed| unreachable_at(operation.address(), &failed))?;
         let mut link = Some(first);
         let window = self.gate.ready().await;
         let mut pace = Pace::new(self.rate, self.index, self.clients, window.opened).map_err(BenchError::Thread)?;
@@ -156,6 +162,21 @@ async fn once<O: Operation>(operation: &mut O, link: &mut Option<O::Link>) -> Re
         None => link.insert(operation.connect().await?),
     };
     operation.perform(link).await
+}
+
+impl Head {
+    /// The operation, which moved `bytes`, succeeded if the answer has one of these statuses.
+    pub(super) fn expect(&self, wanted: &[u16], bytes: u64) -> Result<Done, Failed> {
+        let (status, closes) = (self.status, self.closes);
+        if !wanted.contains(&status) {
+            return Err(Failed::Status { status, closes });
+        }
+        Ok(Done {
+            bytes,
+            requests: 1,
+            closes,
+        })
+    }
 }
 
 /// Connects to a host and port.

@@ -116,20 +116,31 @@ impl Connection {
 
     /// Takes the body of the answer, in pieces.
     pub(super) async fn body(&mut self, head: &Head, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
+        let take = |piece: &[u8]| {
+            take(piece);
+            true
+        };
+        self.body_while(head, take).await
+    }
+
+    /// Takes the body of the answer, in pieces, as long as `take` wants more. Then the connection is of no use any more.
+    pub(super) async fn body_while(&mut self, head: &Head, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Broken> {
         match head.framing {
             Framing::Length(length) => self.sized(length, take).await,
             Framing::Chunked => {
-                let mut chunked = Chunked::default();
-                while !chunked.is_over() {
+                let (mut chunked, mut more) = (Chunked::default(), true);
+                while more && !chunked.is_over() {
                     if self.used == self.filled {
                         self.fill().await?;
                     }
-                    self.used += chunked.read(&self.buffer[self.used..self.filled], &mut take)?;
+                    self.used += chunked.read(&self.buffer[self.used..self.filled], |piece| more &= take(piece))?;
                 }
                 Ok(())
             }
             Framing::Close => loop {
-                take(&self.buffer[self.used..self.filled]);
+                if !take(&self.buffer[self.used..self.filled]) {
+                    return Ok(());
+                }
                 self.used = self.filled;
                 match self.fill().await {
                     Ok(()) => {}
@@ -140,15 +151,15 @@ impl Connection {
         }
     }
 
-    async fn sized(&mut self, length: u64, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
-        let mut left = length;
-        while left > 0 {
+    async fn sized(&mut self, length: u64, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Broken> {
+        let (mut left, mut more) = (length, true);
+        while more && left > 0 {
             if self.used == self.filled {
                 self.fill().await?;
             }
             let there = self.filled - self.used;
             let piece = usize::try_from(left).map_or(there, |left| left.min(there));
-            take(&self.buffer[self.used..self.used + piece]);
+            more = take(&self.buffer[self.used..self.used + piece]);
             self.used += piece;
             left -= piece as u64;
         }

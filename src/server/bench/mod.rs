@@ -13,7 +13,10 @@
 //! | `tally` | latencies, errors and counts |
 //! | `prepare` | the streams, before anything is measured |
 //! | `report` | what is printed |
-//! | `append` | one file per kind of work |
+//! | `etcd` | etcd's puts |
+//! | `fan_out` | messages that tell when they were sent, their writer and their readers |
+//! | `sse_text` | Server-Sent Events as they arrive |
+//! | `append`, `catch_up`, `long_poll`, `sse`, `create` | one file per kind of work |
 //!
 //! Invariants:
 //! - It shares the machine with the server, so an operation costs as little as it can: requests are built before the
@@ -23,15 +26,22 @@
 //!   hide it by keeping the next operation waiting.
 
 mod append;
+mod catch_up;
 mod chunked;
 mod client;
 mod connection;
+mod create;
 mod error;
+mod etcd;
+mod fan_out;
 mod gate;
+mod long_poll;
 mod options;
 mod pace;
 mod prepare;
 mod report;
+mod sse;
+mod sse_text;
 mod tally;
 mod target;
 mod threads;
@@ -51,6 +61,14 @@ pub(crate) struct BenchArgs {
 enum Work {
     /// Append messages
     Append(append::AppendArgs),
+    /// Read whole streams
+    CatchUp(catch_up::CatchUpArgs),
+    /// Deliver messages to readers by long-poll
+    LongPoll(long_poll::LongPollArgs),
+    /// Deliver messages to subscribers by Server-Sent Events
+    Sse(sse::SseArgs),
+    /// Create streams
+    Create(create::CreateArgs),
 }
 
 impl BenchArgs {
@@ -62,6 +80,10 @@ impl BenchArgs {
         crate::open_files::raise_limit();
         match &self.work {
             Work::Append(args) => append::run(args),
+            Work::CatchUp(args) => catch_up::run(args),
+            Work::LongPoll(args) => long_poll::run(args),
+            Work::Sse(args) => sse::run(args),
+            Work::Create(args) => create::run(args),
         }
     }
 }

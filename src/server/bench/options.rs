@@ -60,6 +60,19 @@ impl Options {
         self.urls.iter().map(|url| address(url)).collect()
     }
 
+    /// Refuses `--count`, where the work ends by the time only.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(super) fn must_be_timed(&self) -> Result<(), BenchError> {
+        match self.count {
+            None => Ok(()),
+            Some(_) => Err(BenchError::Options(
+                "--count cannot be used where messages are delivered".to_owned(),
+            )),
+        }
+    }
+
     /// What the names of this run's streams begin with. Another run on the same server has other streams, unless told
     /// otherwise.
     pub(super) fn prefix(&self) -> String {
@@ -69,7 +82,7 @@ impl Options {
 }
 
 /// Host and port of a URL.
-fn address(url: &str) -> Result<String, BenchError> {
+pub(super) fn address(url: &str) -> Result<String, BenchError> {
     let refused = || BenchError::Url(url.to_owned());
     let parsed = Url::parse(url).map_err(|_| refused())?;
     let is_root = parsed.scheme() == "http" && parsed.path() == "/" && parsed.query().is_none();
@@ -79,7 +92,7 @@ fn address(url: &str) -> Result<String, BenchError> {
     }
 }
 
-/// Letters that every target takes in a name and that need no escape in a path.
+/// A prefix of letters that every target takes in a name and that need no escape in a path.
 fn prefix(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if (4..=48).contains(&text.len()) && text.bytes().all(is_plain) {
@@ -89,7 +102,8 @@ fn prefix(text: &str) -> Result<String, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A number of operations per second.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.001 => Ok(number),
         _ => Err("a number from 0.001 is allowed".to_owned()),

@@ -52,6 +52,15 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// Where a reader reads, and what: at the leader only if the target wants writes there.
+    pub(super) fn reader(&self, client: usize) -> (String, String) {
+        let stream = &self.streams[client % self.streams.len()];
+        let node = stream.leader.unwrap_or(client % self.addresses.len());
+        (self.addresses[node].clone(), stream.path.clone())
+    }
+}
+
 /// Makes `count` streams.
 ///
 /// # Errors
@@ -178,6 +187,57 @@ impl Maker {
         let rest = location.strip_prefix("http://")?;
         let authority = rest.split('/').next()?;
         self.addresses.iter().position(|address| address == authority)
+    }
+}
+
+/// Fills each stream with `stream_bytes`, in messages like this one; the last one is shorter.
+///
+/// # Errors
+/// When a server does not answer or refuses.
+pub(super) fn fill(streams: &Streams, stream_bytes: u64, message: &[u8], content_type: &str) -> Result<(), BenchError> {
+    let fillers = (0..streams.streams.len()).map(|stream| Filler {
+        address: streams.addresses[streams.streams[stream].leader.unwrap_or(0)].clone(),
+        path: streams.streams[stream].path.clone(),
+        stream_bytes,
+        message: message.to_vec(),
+        content_type: content_type.to_owned(),
+    });
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(BenchError::Thread)?.block_on(async {
+        let mut fillers: JoinSet<_> = fillers.map(Filler::run).collect();
+        while let Some(ended) = fillers.join_next().await {
+            ended.map_err(|_| BenchError::ThreadFailed)??;
+        }
+        Ok(())
+    })
+}
+
+struct Filler {
+    address: String,
+    path: String,
+    stream_bytes: u64,
+    message: Vec<u8>,
+    content_type: String,
+}
+
+impl Filler {
+    async fn run(self) -> Result<(), BenchError> {
+        let refused = |failed: Failed| BenchError::Prepare {
+            what: format!("{} cannot be filled", self.path),
+            answer: failed.name().into_owned(),
+        };
+        let mut connection = connect(&self.address, BUFFER_BYTES).await.map_err(refused)?;
+        let mut left = self.stream_bytes;
+        while left > 0 {
+            let bytes = usize::try_from(left).unwrap_or(usize::MAX).min(self.message.len());
+            let body = &self.message[..bytes];
+            let request = target::request_with_body("POST", &self.address, &self.path, &self.content_type, body);
+            let answer = connection.exchange(&request, |_, _| {}, |_| {}).await;
+            let head = answer.map_err(|broken| refused(broken.into()))?;
+            head.expect(&[200, 204], 0).map_err(refused)?;
+            left -= bytes as u64;
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use super::client::Client;
+use super::client::{Client, Operation};
 use super::error::BenchError;
 use super::gate::{Gate, Window};
 use super::options::Options;
@@ -23,6 +23,11 @@ pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), BenchError>> + Sen
 
 /// Makes the client with this number.
 pub(super) type Start = Box<dyn FnOnce(Client) -> Work + Send>;
+
+/// A client that does one operation after the other.
+pub(super) fn client<O: Operation>(operation: O) -> Start {
+    Box::new(|client| Box::pin(client.run(operation)))
+}
 
 /// What came of a run.
 #[derive(Debug)]
