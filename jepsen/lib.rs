@@ -1,0 +1,11 @@
+//! Fault tests in the manner of Jepsen (not Jepsen, and not by its authors).
+//!
+//! | Path | What |
+//! |---|---|
+//! | `history/` | What a run records: events, outcomes, faults; writer and reader |
+//!
+//! # Invariants
+//! - A history is the only thing that a checker sees: whatever a verdict rests on is in the file.
+//! - A time-out, a reset or a 5xx is an unknown outcome, never a failure ([`history::Recorder`] enforces it).
+
+pub mod history;
