@@ -3,9 +3,11 @@
 //! | Path | What |
 //! |---|---|
 //! | `history/` | What a run records: events, outcomes, faults; writer and reader |
+//! | `check/` | The checkers: pure functions from a history to a verdict |
 //!
 //! # Invariants
 //! - A history is the only thing that a checker sees: whatever a verdict rests on is in the file.
 //! - A time-out, a reset or a 5xx is an unknown outcome, never a failure ([`history::Recorder`] enforces it).
 
+pub mod check;
 pub mod history;

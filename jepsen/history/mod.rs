@@ -37,6 +37,10 @@
 //!   previous one's `next` (from its own `from`, if it got nothing).
 //! - **Final reads** come after the mark `healed`, for every stream on every node: page after page until
 //!   `Stream-Up-To-Date`, with `consistency` eventual, so that it is the replica's own copy that is seen.
+//!   The harness repeats them until the tail is the strong one or the liveness limit is over; the last one of each node
+//!   counts.
+//! - **Duplicates**: `duplicate` is set for a 204 to a write with producer headers and a body. To a close without a body
+//!   the server answers 204 in any case, so it stays unset there.
 //! - **Faults** come in pairs of the same `id`: `begin` and `end`. The `end` (or the `begin`, if it is a single blow)
 //!   says in `effect` whether it did anything, and in `evidence` how that is known.
 

@@ -12,6 +12,10 @@ pub struct Run {
     pub nemeses: Vec<String>,
     /// How many nodes; they are numbered from 1.
     pub nodes: u32,
+    /// How many replicas a group has; 0: one on every node. With fewer than nodes, a node may ask another for an
+    /// eventual read, which then is monotonic for nobody.
+    #[serde(default)]
+    pub replication: u32,
     /// The seed.
     pub seed: u64,
     /// How long the load runs, in seconds.
