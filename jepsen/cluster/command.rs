@@ -19,7 +19,10 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) async fn run<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String, Error> {
     let line = || {
         let args = args.iter().map(|arg| arg.as_ref().to_string_lossy());
-        std::iter::once(program.into()).chain(args).collect::<Vec<_>>().join(" ")
+        std::iter::once(program.into())
+            .chain(args)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let failed = |said: String| Error::Command { command: line(), said };
     let mut command = Command::new(program);

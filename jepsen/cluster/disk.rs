@@ -65,7 +65,9 @@ impl Disk {
     /// When it cannot be mounted.
     pub(crate) async fn mount(&self) -> Result<(), Error> {
         let (image, point) = (text(&self.image()), text(&self.mount_point()));
-        run("mount", &["-t", "ext4", "-o", "loop", &image, &point]).await.map(drop)
+        run("mount", &["-t", "ext4", "-o", "loop", &image, &point])
+            .await
+            .map(drop)
     }
 
     /// Unmounts it, which forgets what the kernel has in memory of it. Nothing may use it.
@@ -95,7 +97,9 @@ impl Disk {
             LastBreath::Flushed => "1",
             LastBreath::Lost => "2",
         };
-        run("python3", &["-c", SHUTDOWN, &text(&self.mount_point()), flag]).await.map(drop)
+        run("python3", &["-c", SHUTDOWN, &text(&self.mount_point()), flag])
+            .await
+            .map(drop)
     }
 
     /// Takes all space but a little.
@@ -131,7 +135,9 @@ impl Disk {
     /// # Errors
     /// When the file system refuses.
     pub(crate) async fn refuse_writes(&self) -> Result<(), Error> {
-        run("mount", &["-o", "remount,abort", &text(&self.mount_point())]).await.map(drop)
+        run("mount", &["-o", "remount,abort", &text(&self.mount_point())])
+            .await
+            .map(drop)
     }
 
     /// Unmounts, has the file system checked, and mounts. Nothing may use it.
@@ -158,6 +164,14 @@ impl Disk {
         fs::write(&file, limit).map_err(Error::io(file.display()))?;
         let file = group.join("cgroup.procs");
         fs::write(&file, pid.to_string()).map_err(Error::io(file.display()))
+    }
+
+    /// Removes its control group, which must be empty.
+    pub(crate) fn forget_throttle(&self) {
+        if let Ok(group) = scratch::disk_group(&self.scratch, self.node) {
+            // The next sweep tries again.
+            let _ = fs::remove_dir(group);
+        }
     }
 
     async fn device_number(&self) -> Result<String, Error> {

@@ -34,25 +34,42 @@ pub(crate) const PROGRAMS: [&str; 5] = ["unshare", "nsenter", "ip", "mount", "um
 /// A command that runs `program` in namespaces of its own.
 pub(crate) fn unshared(program: &Path) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
+    command.args([
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--",
+    ]);
     command.arg(program);
     command
+}
+
+/// A folder for a run, after what dead runs left has been removed.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn scratch_outside() -> Result<Scratch, Error> {
+    for left in scratch::sweep() {
+        eprintln!("jepsen: removed what a dead run left: {}", left.display());
+    }
+    Scratch::create()
 }
 
 /// Runs this very command line in a sandbox and gives its exit code.
 ///
 /// # Errors
 /// When the sandbox cannot be made.
-pub(crate) fn enter() -> Result<ExitCode, Error> {
-    for left in scratch::sweep() {
-        eprintln!("jepsen: removed what a dead run left: {}", left.display());
-    }
-    let scratch = Scratch::create()?;
+pub(crate) fn enter(binary: &Path) -> Result<ExitCode, Error> {
+    let scratch = scratch_outside()?;
     let program = std::env::current_exe().map_err(Error::io("the path of this program"))?;
     let mut command = unshared(&program);
     command
         .args(std::env::args_os().skip(1))
         .env(INSIDE, scratch.path())
+        .env(super::binary::VARIABLE, binary)
         // It ends when this pipe does.
         .stdin(Stdio::piped())
         // Ctrl-C is for us; the run inside is asked to stop, not cut off.
@@ -61,7 +78,9 @@ pub(crate) fn enter() -> Result<ExitCode, Error> {
     scratch.add_owner(child.id())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::io("the runtime"))?;
-    let ended = runtime.block_on(wait(&mut child)).map_err(Error::io("waiting for the run"))?;
+    let ended = runtime
+        .block_on(wait(&mut child))
+        .map_err(Error::io("waiting for the run"))?;
     Ok(code(ended))
 }
 

@@ -58,7 +58,9 @@ impl Switch {
         let devices = {
             let _guard = runtime.enter();
             let devices = devices.into_iter().map(AsyncDevice::new);
-            devices.map(|device| Ok(Arc::new(device?))).collect::<io::Result<Vec<_>>>()?
+            devices
+                .map(|device| Ok(Arc::new(device?)))
+                .collect::<io::Result<Vec<_>>>()?
         };
         let thread = std::thread::Builder::new().name("switch".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -214,7 +216,10 @@ mod tests {
             number,
             bytes: Vec::new(),
         };
-        let mut heap: BinaryHeap<_> = [frame(9, 1), frame(3, 2), frame(3, 3)].into_iter().map(Reverse).collect();
+        let mut heap: BinaryHeap<_> = [frame(9, 1), frame(3, 2), frame(3, 3)]
+            .into_iter()
+            .map(Reverse)
+            .collect();
         let order: Vec<u64> = std::iter::from_fn(|| heap.pop().map(|Reverse(frame)| frame.number)).collect();
         assert_eq!(order, [2, 3, 1]);
     }
