@@ -1,0 +1,150 @@
+//! The admin API of one node.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{Method, Request};
+use http_body_util::Full;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::Error;
+use crate::client::http::{Http, Whole};
+
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The admin API of one node.
+pub(crate) struct Admin {
+    address: SocketAddr,
+}
+
+/// The cluster at a glance.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) answered_by: u64,
+    pub(crate) groups_without_leader: Vec<u64>,
+    pub(crate) moves: usize,
+    pub(crate) settled: bool,
+    pub(crate) nodes: Vec<Member>,
+}
+
+/// A node as the cluster knows it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) id: u64,
+    pub(crate) admin_address: String,
+    pub(crate) state: String,
+    pub(crate) replicas: usize,
+    #[serde(default)]
+    pub(crate) in_the_way: Option<Vec<String>>,
+}
+
+/// A group.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) id: u64,
+    pub(crate) leader_node: Option<u64>,
+    pub(crate) term: u64,
+    pub(crate) replicas: Vec<Replica>,
+}
+
+/// One replica of a group.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Replica {
+    pub(crate) node: u64,
+    #[serde(default)]
+    pub(crate) lag: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+impl Admin {
+    /// At this address.
+    pub(crate) const fn new(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    /// Whether the node serves and has all its replicas.
+    ///
+    /// # Errors
+    /// When it does not, or does not answer.
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        self.call(Method::GET, "/readyz", None).await.map(drop)
+    }
+
+    /// The cluster at a glance.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub(crate) async fn status(&self) -> Result<Status, Error> {
+        self.get("/v1/cluster").await
+    }
+
+    /// The groups.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub(crate) async fn groups(&self) -> Result<Vec<Group>, Error> {
+        let Groups { groups } = self.get("/v1/cluster/groups").await?;
+        Ok(groups)
+    }
+
+    /// The node's wall clock, to the second.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn date(&self) -> Result<DateTime<Utc>, Error> {
+        let answer = self.ask(Method::GET, "/livez", None).await?;
+        let date = answer.head.headers.get("date").and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        date.map(Into::into).ok_or_else(|| Error::state("/livez has no date"))
+    }
+
+    /// Gives an order.
+    ///
+    /// # Errors
+    /// When it is refused, or the node does not answer.
+    pub(crate) async fn order(&self, path: &str, body: &Value) -> Result<(), Error> {
+        self.call(Method::POST, path, Some(body)).await.map(drop)
+    }
+
+    /// Asks for JSON.
+    ///
+    /// # Errors
+    /// When the node does not answer as it should.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let body = self.call(Method::GET, path, None).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::state(format!("{path}: {error}")))
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, Error> {
+        self.ask(method, path, body).await.map(|answer| answer.body)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Whole, Error> {
+        let failed = |said: String| Error::state(format!("{path}: {said}"));
+        let mut request = Request::builder().method(method).uri(path).header("host", "weir");
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let bytes = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(Full::new(Bytes::from(bytes)));
+        let request = request.map_err(|error| failed(error.to_string()))?;
+        let answer = Http::new(self.address, ADMIN_TIMEOUT).send(request).await;
+        let answer = answer.map_err(|failure| failed(failure.code))?;
+        match answer.head.status.is_success() {
+            true => Ok(answer),
+            false => Err(failed(format!(
+                "{}: {}",
+                answer.head.status,
+                String::from_utf8_lossy(&answer.body).trim()
+            ))),
+        }
+    }
+}
