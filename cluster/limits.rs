@@ -106,8 +106,8 @@ pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a group looks after itself.
 pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After how many rounds of that applied writes are made durable in the stores, unless they are many before. The journal has them already, so this only bounds how much of
-/// it is replayed after a crash; a store is written once for all changes in between, and applies nothing meanwhile.
+/// After how many rounds of that applied writes are written to the stores, unless they are many before. The journal has
+/// them already, so this only bounds how much of it is replayed after a crash, and how much memory they take until then.
 pub(crate) const CHECKPOINT_EVERY: u64 = 4;
 
 /// The journal's cache of recent entries, in bytes, for all groups.

@@ -12,7 +12,9 @@ use weir_proto::{control as pb, raft};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::identity::write_atomically;
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+use crate::raft::{
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+};
 
 /// The file's layout: checksum of the rest, length of the position, position, state.
 const HEAD_BYTES: usize = 8;
@@ -147,13 +149,15 @@ impl Machine for MetaMachine {
         Ok(answers)
     }
 
-    fn checkpoint(&self) -> io::Result<()> {
+    /// All of it at once: the state is small and changes rarely.
+    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
         let bytes = encode(&self.current());
-        self.save(&bytes)
+        self.save(&bytes)?;
+        Ok(Box::new(|| Ok(())))
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
-        self.checkpoint()?;
+        self.begin_checkpoint()?()?;
         let current = self.current();
         Ok((current.position.clone(), Arc::new(Whole(encode(&current)))))
     }

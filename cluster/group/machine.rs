@@ -15,7 +15,9 @@ use xxhash_rust::xxh3::Xxh3;
 use super::memory::{Memory, Seen};
 use super::watch::Watchers;
 use crate::codec::{Malformed, op_from_pb};
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+use crate::raft::{
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+};
 
 /// How a group's store is opened, and replaced by a snapshot.
 #[derive(Debug, Clone)]
@@ -222,19 +224,16 @@ impl Machine for StreamsMachine {
         Ok(piece.slots.into_iter().zip(is_ours).map(answer).collect())
     }
 
-    fn checkpoint(&self) -> io::Result<()> {
+    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
         let replicated = self.replicated();
-        let batch = Batch {
-            commands: Vec::new(),
-            applied: Some(encode(&replicated.position, &replicated.memory, true)),
-            durable: true,
-        };
-        self.store().apply(batch).map(drop).map_err(io_error)
+        let applied = encode(&replicated.position, &replicated.memory, true);
+        let pending = self.store().begin_checkpoint(applied).map_err(io_error)?;
+        Ok(Box::new(move || pending().map_err(io_error)))
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
         // Whoever calls this is the one that applies, so nothing comes between the two.
-        self.checkpoint()?;
+        self.begin_checkpoint()?()?;
         let export = self.store().export().map_err(io_error)?;
         let export = export.ok_or_else(|| io::Error::other("this backend cannot send its streams to another node"));
         let position = self.replicated().position.clone();
@@ -249,6 +248,8 @@ impl Machine for StreamsMachine {
         let (export, replicated) = {
             // Nothing is applied while it is held, so the two belong together.
             let replicated = self.replicated();
+            let applied = encode(&replicated.position, &replicated.memory, true);
+            self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
             (self.store().export().map_err(io_error)?, replicated.clone())
         };
         let export =

@@ -49,8 +49,9 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// Applies committed entries in order; `position` is what holds after the last of them. Need not be durable.
     fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>>;
 
-    /// Makes durable what was applied. The log is durable up to there when this is called.
-    fn checkpoint(&self) -> io::Result<()>;
+    /// Sets apart what was applied; the returned work, which blocks, makes that durable while others go on applying. The
+    /// log is durable up to there when this is called.
+    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint>;
 
     /// A view of the state as it is now, checkpoint included.
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)>;
@@ -64,6 +65,9 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// Replaces the state by a received snapshot, at once or not at all.
     fn install(&self, staged: Staged, position: Position) -> io::Result<()>;
 }
+
+/// The second part of a checkpoint.
+pub(crate) type PendingCheckpoint = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// What two replicas have in common that have applied the same entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -91,6 +91,7 @@ pub(crate) struct Replica {
     group: u64,
     id: u64,
     raft: OurRaft,
+    log: LogStore,
     machine: Arc<dyn Machine>,
     receiving: Arc<Mutex<Receiving>>,
     keep_log_bytes: u64,
@@ -116,7 +117,7 @@ impl Replica {
             .config()
             .validate()
             .map_err(|error| failed(error.to_string()))?;
-        let raft = Raft::new(replica, Arc::new(config), network, log, state).await;
+        let raft = Raft::new(replica, Arc::new(config), network, log.clone(), state).await;
         let raft = raft.map_err(|error| failed(error.to_string()))?;
         let is_alone = raft.voter_ids().eq([replica]);
         if is_alone {
@@ -130,6 +131,7 @@ impl Replica {
             group,
             id: replica,
             raft,
+            log,
             machine,
             receiving: Arc::default(),
             keep_log_bytes: options.keep_log_bytes,
@@ -324,14 +326,19 @@ impl Replica {
     pub(crate) async fn checkpoint(&self, is_due: bool) -> Result<(), WriteError> {
         let min_bytes = if is_due { 0 } else { self.keep_log_bytes / 4 };
         let stopped = |error: String| WriteError::Stopped(error);
-        let done = self
+        let begun = self
             .raft
-            .with_state_machine(move |state| Box::pin(async move { state.checkpoint(min_bytes).await }))
+            .with_state_machine(move |state| Box::pin(async move { state.begin_checkpoint(min_bytes).await }))
             .await
             .map_err(|fatal| stopped(fatal.to_string()))?;
-        let Some(checkpoint) = done.map_err(|error: io::Error| stopped(error.to_string()))? else {
+        let Some((checkpoint, pending)) = begun.map_err(|error: io::Error| stopped(error.to_string()))? else {
             return Ok(());
         };
+        // Entries go on being applied meanwhile.
+        let done = tokio::task::spawn_blocking(pending).await;
+        done.map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| stopped(error.to_string()))?;
         let Some(upto) = self.purgeable(checkpoint) else {
             return Ok(());
         };
@@ -363,9 +370,13 @@ impl Replica {
 
     /// Takes no part any more.
     pub(crate) async fn close(&self) -> Result<(), WriteError> {
-        let last = self.checkpoint(true).await;
         let _ = self.raft.shutdown().await;
-        last
+        // After the last entry: what is applied and in no checkpoint may lack what belongs to it.
+        let stopped = |error: io::Error| WriteError::Stopped(error.to_string());
+        self.log.barrier().await.map_err(stopped)?;
+        let machine = Arc::clone(&self.machine);
+        let done = tokio::task::spawn_blocking(move || machine.begin_checkpoint()?()).await;
+        done.map_err(io::Error::other).flatten().map_err(stopped)
     }
 }
 

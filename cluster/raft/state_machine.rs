@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::encode;
 use super::log_store::LogStore;
-use super::machine::{Answer, LogEntry, Machine, Position, SnapshotSource, Staged};
+use super::machine::{Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSource, Staged};
 use super::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Entries are applied in pieces of about so many payload bytes, and at most so many entries.
@@ -29,8 +29,8 @@ pub(super) struct StateMachine {
     machine: Arc<dyn Machine>,
     log: LogStore,
     position: Position,
-    /// The index of the last durable state.
-    durable_index: u64,
+    /// The index of the last checkpoint that was begun.
+    checkpoint_index: u64,
     /// Payload bytes applied since then.
     bytes_since_checkpoint: u64,
 }
@@ -60,7 +60,7 @@ impl StateMachine {
         Ok(Self {
             machine,
             log,
-            durable_index: position.index(),
+            checkpoint_index: position.index(),
             position,
             bytes_since_checkpoint: 0,
         })
@@ -101,24 +101,28 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Makes durable what was applied, if that is more than before and at least `min_bytes` of payload.
+    /// Begins to make durable what was applied, if that is more than before and at least `min_bytes` of payload. What is
+    /// returned ends it, and blocks.
     ///
     /// The log is made durable first: a state that is ahead of its own log would be taken for a corrupt one.
-    pub(super) async fn checkpoint(&mut self, min_bytes: u64) -> io::Result<Option<Checkpoint>> {
-        if self.position.index() == self.durable_index || self.bytes_since_checkpoint < min_bytes {
+    pub(super) async fn begin_checkpoint(
+        &mut self,
+        min_bytes: u64,
+    ) -> io::Result<Option<(Checkpoint, PendingCheckpoint)>> {
+        if self.position.index() == self.checkpoint_index || self.bytes_since_checkpoint < min_bytes {
             return Ok(None);
         }
         self.log.barrier().await?;
         let machine = Arc::clone(&self.machine);
-        spawn_blocking(move || machine.checkpoint())
-            .await
-            .map_err(io::Error::other)??;
-        self.durable_index = self.position.index();
+        let begun = spawn_blocking(move || machine.begin_checkpoint()).await;
+        let pending = begun.map_err(io::Error::other)??;
+        self.checkpoint_index = self.position.index();
         let bytes = std::mem::take(&mut self.bytes_since_checkpoint);
-        Ok(Some(Checkpoint {
-            index: self.durable_index,
+        let checkpoint = Checkpoint {
+            index: self.checkpoint_index,
             bytes,
-        }))
+        };
+        Ok(Some((checkpoint, pending)))
     }
 
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
@@ -126,7 +130,7 @@ impl StateMachine {
         let machine = Arc::clone(&self.machine);
         let snapshot = spawn_blocking(move || machine.snapshot()).await;
         let (position, source) = snapshot.map_err(io::Error::other)??;
-        self.durable_index = self.durable_index.max(position.index());
+        self.checkpoint_index = self.checkpoint_index.max(position.index());
         Ok(openraft::storage::Snapshot {
             meta: SnapshotMeta {
                 last_log_id: encode::maybe_log_id(position.log_id.as_ref())?,
@@ -184,7 +188,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let (machine, wanted) = (Arc::clone(&self.machine), position.clone());
         let installed = spawn_blocking(move || machine.install(staged, wanted)).await;
         installed.map_err(io::Error::other)??;
-        self.durable_index = position.index();
+        self.checkpoint_index = position.index();
         self.position = position;
         Ok(())
     }

@@ -31,8 +31,6 @@ pub(super) enum Room {
 #[derive(Debug)]
 pub(super) struct Space {
     dir: PathBuf,
-    /// Payload of batches that may not have reached the disk yet.
-    unsynced_bytes: u64,
 }
 
 impl Space {
@@ -40,25 +38,20 @@ impl Space {
         let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
         Self {
             dir: dir.unwrap_or(Path::new(".")).to_owned(),
-            unsynced_bytes: 0,
         }
     }
 
-    /// Counts a batch in, if it fits. A batch without payload always may try: it might be the one that frees space.
+    /// Whether a batch fits beside `unsynced_bytes` of payload that may not have reached the disk yet. A batch without
+    /// payload always may try: it might be the one that frees space.
     ///
     /// # Errors
     /// [`StorageError::Full`]; [`StorageError::Io`] when the disk does not tell.
-    pub(super) fn take(&mut self, mutations: &Mutations) -> Result<(), StorageError> {
+    pub(super) fn check(&self, mutations: &Mutations, unsynced_bytes: u64) -> Result<(), StorageError> {
         let rows = mutations.rows.values().flatten();
         let bytes: u64 = rows.map(|row| row.payload.len() as u64).sum();
-        if bytes == 0 {
-            return Ok(());
-        }
-        let unsynced = self.unsynced_bytes + bytes;
-        if free_bytes(&self.dir)? < MARGIN_BYTES + unsynced * BYTES_PER_BYTE {
+        if bytes > 0 && free_bytes(&self.dir)? < MARGIN_BYTES + (unsynced_bytes + bytes) * BYTES_PER_BYTE {
             return Err(StorageError::Full);
         }
-        self.unsynced_bytes = unsynced;
         Ok(())
     }
 
@@ -72,11 +65,6 @@ impl Space {
             bytes if bytes >= MARGIN_BYTES / 2 => Room::Little,
             _ => Room::None,
         })
-    }
-
-    /// All batches are on the disk.
-    pub(super) fn synced(&mut self) {
-        self.unsynced_bytes = 0;
     }
 }
 
