@@ -154,21 +154,16 @@ def cluster(context, line, peer_name, peer):
     return compare(context, line, peer_name, sides, figures.throughput, "appends/s", 4)
 
 
-# A cluster's configuration has to say it. Without one, Ursula takes 16 groups per core, and the bars are for 2 cores.
-URSULA_GROUPS = 32
-
-
 def cluster_ursula(context):
     """Three nodes against Ursula with `raft.wal.fsync = "always"`, each stream driven at its leader"""
-    program = peers.crate("ursula")
-    return cluster(context, "cluster-ursula", "ursula", lambda home: Ursula(program, home, "always", URSULA_GROUPS))
+    program, groups = peers.crate("ursula"), context.ursula_groups
+    return cluster(context, "cluster-ursula", "ursula", lambda home: Ursula(program, home, "always", groups))
 
 
 def cluster_ursula_unsynced(context):
     """The same against Ursula's own default with three replicas, which does not sync before it answers"""
-    program = peers.crate("ursula")
-    peer = lambda home: Ursula(program, home, None, URSULA_GROUPS)  # noqa: E731
-    return cluster(context, "cluster-ursula-unsynced", "ursula", peer)
+    program, groups = peers.crate("ursula"), context.ursula_groups
+    return cluster(context, "cluster-ursula-unsynced", "ursula", lambda home: Ursula(program, home, None, groups))
 
 
 def cluster_etcd(context):
