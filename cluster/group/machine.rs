@@ -9,7 +9,9 @@ use bytes::Bytes;
 use prost::Message as _;
 use weir_proto::{entry as pb, raft};
 use weir_protocol::Timestamp;
-use weir_storage::{Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError};
+use weir_storage::{
+    Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
+};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::memory::{Memory, Seen};
@@ -23,7 +25,7 @@ pub(crate) enum StoreKind {
     /// A store that is there already and cannot be replaced.
     Fixed,
     /// A redb file.
-    Redb(RedbOptions),
+    Redb(RedbOptions, Arc<dyn StoreFiles>),
 }
 
 /// The streams of one replica.
@@ -264,27 +266,24 @@ impl Machine for StreamsMachine {
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {
-        let StoreKind::Redb(options) = &self.kind else {
+        let StoreKind::Redb(options, files) = &self.kind else {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
         let options = RedbOptions {
             path: incoming(options),
             cache_bytes: options.cache_bytes,
         };
-        let import = RedbStorage::import(&options).map_err(io_error)?;
+        let import = RedbStorage::import_in(&options, Arc::clone(files)).map_err(io_error)?;
         Ok(Box::new(Sink(import)))
     }
 
     fn install(&self, _staged: Staged, position: Position) -> io::Result<()> {
-        let StoreKind::Redb(options) = &self.kind else {
+        let StoreKind::Redb(options, files) = &self.kind else {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
         let mut replicated = self.replicated();
-        std::fs::rename(incoming(options), &options.path)?;
-        if let Some(dir) = options.path.parent() {
-            std::fs::File::open(dir)?.sync_all()?;
-        }
-        let store = RedbStorage::open(options).map_err(io_error)?;
+        files.replace(&incoming(options), &options.path)?;
+        let store = RedbStorage::open_in(options, Arc::clone(files)).map_err(io_error)?;
         let loaded = load(&store)?;
         if loaded.position != position {
             return Err(io::Error::new(

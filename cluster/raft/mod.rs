@@ -30,3 +30,4 @@ pub(crate) use machine::{Answer, LogEntry, Machine, Position, SnapshotSink, Snap
 pub(crate) use replica::{NotLeader, OpenReplicaError, Replica, ReplicaOptions, ReplicaStatus, WriteError};
 pub(crate) use serve::Appends;
 pub(crate) use settings::RaftSettings;
+pub(crate) use state_machine::advance;

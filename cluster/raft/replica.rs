@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::vote::RaftLeaderId as _;
 use openraft::{ChangeMembers, Raft, ReadPolicy};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -19,8 +20,9 @@ use super::network::Network;
 use super::settings::RaftSettings;
 use super::snapshot::Receiving;
 use super::state_machine::StateMachine;
-use super::types::{Member, TypeConfig};
+use super::types::{LeaderId, Member, TypeConfig};
 use crate::peer::Peers;
+use crate::probe::ReplicaView;
 
 type OurRaft = Raft<TypeConfig, StateMachine>;
 
@@ -310,6 +312,26 @@ impl Replica {
                 .map(|(id, log_id)| (id, log_id.map_or(0, |log_id| log_id.index)))
                 .collect(),
             initialized: metrics.last_log_index.is_some() || metrics.current_term > 0,
+        }
+    }
+
+    /// What a simulation sees of it.
+    pub(crate) fn view(&self) -> ReplicaView {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = |id: &LeaderId| weir_journal::Leader {
+            term: id.term(),
+            node: *id.node_id(),
+        };
+        ReplicaView {
+            group: self.group,
+            replica: self.id,
+            vote: (leader(&metrics.vote.leader_id), metrics.vote.committed),
+            leads: metrics.current_leader == Some(self.id),
+            applied: metrics.last_applied.map(|id| weir_journal::LogId {
+                leader: leader(&id.leader_id),
+                index: id.index,
+            }),
         }
     }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt as _};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::SnapshotOf;
+use openraft::vote::RaftLeaderId as _;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
-use tokio::task::spawn_blocking;
 
 use super::encode;
 use super::log_store::LogStore;
 use super::machine::{Answer, LogEntry, Machine, Position, SnapshotSource, Staged};
-use super::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use super::types::{Entry, LeaderId, LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::blocking::blocking;
 
 /// Entries are applied in pieces of about so many payload bytes, and at most so many entries.
 const MAX_PIECE_BYTES: usize = 16 * 1024 * 1024;
@@ -54,6 +55,33 @@ struct Piece {
     bytes: usize,
 }
 
+/// An entry as a machine takes it; `position` then includes it.
+fn add(position: &mut Position, entry: Entry) -> LogEntry {
+    position.log_id = Some(encode::log_id_to_pb(&entry.log_id));
+    let command = match entry.payload {
+        EntryPayload::Blank => None,
+        EntryPayload::Normal(command) => Some(command.0.slice(1..)),
+        EntryPayload::Membership(membership) => {
+            let stored = StoredMembership::new(Some(entry.log_id), membership);
+            position.membership = encode::stored_to_pb(&stored);
+            None
+        }
+    };
+    LogEntry { command }
+}
+
+/// As [`add`], of an entry as the journal has it.
+///
+/// # Errors
+/// When it is none of ours.
+pub(crate) fn advance(position: &mut Position, id: weir_journal::LogId, payload: bytes::Bytes) -> io::Result<LogEntry> {
+    let entry = Entry {
+        log_id: LogId::new(LeaderId::new(id.leader.term, id.leader.node), id.index),
+        payload: encode::payload_from_bytes(payload)?,
+    };
+    Ok(add(position, entry))
+}
+
 impl StateMachine {
     pub(super) fn open(machine: Arc<dyn Machine>, log: LogStore) -> io::Result<Self> {
         let position = machine.position()?;
@@ -68,18 +96,9 @@ impl StateMachine {
 
     /// Adds an entry, which `self.position` then includes.
     fn add(&mut self, piece: &mut Piece, (entry, responder): EntryResponder<TypeConfig>) {
-        self.position.log_id = Some(encode::log_id_to_pb(&entry.log_id));
-        let command = match entry.payload {
-            EntryPayload::Blank => None,
-            EntryPayload::Normal(command) => Some(command.0.slice(1..)),
-            EntryPayload::Membership(membership) => {
-                let stored = StoredMembership::new(Some(entry.log_id), membership);
-                self.position.membership = encode::stored_to_pb(&stored);
-                None
-            }
-        };
-        piece.bytes += command.as_ref().map_or(0, bytes::Bytes::len);
-        piece.entries.push(LogEntry { command });
+        let entry = add(&mut self.position, entry);
+        piece.bytes += entry.command.as_ref().map_or(0, bytes::Bytes::len);
+        piece.entries.push(entry);
         piece.responders.push(responder);
     }
 
@@ -89,8 +108,8 @@ impl StateMachine {
         }
         self.bytes_since_checkpoint += piece.bytes as u64;
         let (machine, position) = (Arc::clone(&self.machine), self.position.clone());
-        let applied = spawn_blocking(move || machine.apply(piece.entries, position)).await;
-        let answers = applied.map_err(io::Error::other)??;
+        let applied = blocking(move || machine.apply(piece.entries, position)).await;
+        let answers = applied??;
         let mut answers = answers.into_iter();
         for responder in piece.responders {
             let answer = answers.next().unwrap_or(Answer::Nothing);
@@ -110,9 +129,7 @@ impl StateMachine {
         }
         self.log.barrier().await?;
         let machine = Arc::clone(&self.machine);
-        spawn_blocking(move || machine.checkpoint())
-            .await
-            .map_err(io::Error::other)??;
+        blocking(move || machine.checkpoint()).await??;
         self.durable_index = self.position.index();
         let bytes = std::mem::take(&mut self.bytes_since_checkpoint);
         Ok(Some(Checkpoint {
@@ -124,8 +141,8 @@ impl StateMachine {
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
         self.log.barrier().await?;
         let machine = Arc::clone(&self.machine);
-        let snapshot = spawn_blocking(move || machine.snapshot()).await;
-        let (position, source) = snapshot.map_err(io::Error::other)??;
+        let snapshot = blocking(move || machine.snapshot()).await;
+        let (position, source) = snapshot??;
         self.durable_index = self.durable_index.max(position.index());
         Ok(openraft::storage::Snapshot {
             meta: SnapshotMeta {
@@ -173,8 +190,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let staged = match snapshot {
             SnapshotData::Incoming(staged) => staged,
             SnapshotData::Outgoing(source) => {
-                let copied = spawn_blocking(move || copy(&*machine, &*source)).await;
-                copied.map_err(io::Error::other)??
+                let copied = blocking(move || copy(&*machine, &*source)).await;
+                copied??
             }
         };
         let position = Position {
@@ -182,8 +199,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             membership: encode::stored_to_pb(&meta.last_membership),
         };
         let (machine, wanted) = (Arc::clone(&self.machine), position.clone());
-        let installed = spawn_blocking(move || machine.install(staged, wanted)).await;
-        installed.map_err(io::Error::other)??;
+        let installed = blocking(move || machine.install(staged, wanted)).await;
+        installed??;
         self.durable_index = position.index();
         self.position = position;
         Ok(())

@@ -5,6 +5,7 @@
 mod commit;
 mod digest;
 mod export;
+mod files;
 mod loose;
 mod maintain;
 mod space;
@@ -12,7 +13,7 @@ mod tables;
 mod view;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ::redb::{Database, ReadableTable as _, TableHandle as _};
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use weir_protocol::{
 
 use self::commit::End;
 use self::export::{RedbExport, RedbImport};
+use self::files::Opened;
+pub use self::files::{RealFiles, StoreFiles};
 use self::loose::Loose;
 use self::space::Space;
 use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
@@ -72,14 +75,23 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError`] when the file cannot be opened, is held by another process, or was written in another layout.
     pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
+        Self::open_in(options, Arc::new(RealFiles))
+    }
+
+    /// As [`RedbStorage::open`], but in other files than the operating system's.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::open`].
+    pub fn open_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let database = builder.create(&options.path).map_err(fault)?;
+        let backend = Opened(files.open(&options.path)?);
+        let database = builder.create_with_backend(backend).map_err(fault)?;
         let storage = Self {
             database,
             writer: Mutex::new(Writer {
                 loose: Loose::default(),
-                space: Space::of(&options.path),
+                space: Space::of(&options.path, files),
                 is_dirty: false,
                 failure: None,
             }),
@@ -93,7 +105,15 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError`] when the file cannot be made.
     pub fn import(options: &RedbOptions) -> Result<Box<dyn Import>, StorageError> {
-        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes)?))
+        Self::import_in(options, Arc::new(RealFiles))
+    }
+
+    /// As [`RedbStorage::import`], but in other files than the operating system's.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::import`].
+    pub fn import_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Box<dyn Import>, StorageError> {
+        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes, files)?))
     }
 
     /// Makes the tables of a new store; checks the layout of an old one.
