@@ -17,7 +17,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::commit::{self, End};
 use super::fault;
-use super::files::{Opened, StoreFiles};
+use super::files::{Severable, StoreFiles};
 use super::tables::{EXPIRY, FORKS, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
 use crate::contract::{Export, Import};
 use crate::error::StorageError;
@@ -202,7 +202,9 @@ impl RedbImport {
         let mut builder = Database::builder();
         builder.set_cache_size(cache_bytes);
         Ok(Self {
-            database: builder.create_with_backend(Opened(files.open(path)?)).map_err(fault)?,
+            database: builder
+                .create_with_backend(Severable::new(files.open(path)?).0)
+                .map_err(fault)?,
             path: path.to_owned(),
             files,
         })

@@ -5,13 +5,16 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::redb::backends::FileBackend;
 use ::redb::{BackendError, StorageBackend};
 
 /// What stores do with files.
 pub trait StoreFiles: Debug + Send + Sync + 'static {
-    /// Opens a file, or makes it.
+    /// Opens a file, or makes it. The name of a new file is durable when this returns: a store that is gone after a loss
+    /// of power would be behind its own log, of which what it had is purged.
     ///
     /// # Errors
     /// The file system's.
@@ -56,12 +59,16 @@ pub struct RealFiles;
 
 impl StoreFiles for RealFiles {
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>> {
+        let is_new = !path.try_exists()?;
         let file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)?;
+        if is_new {
+            sync_dir_of(path)?;
+        }
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
     }
 
@@ -83,56 +90,81 @@ impl StoreFiles for RealFiles {
     }
 }
 
-/// A file as redb takes it.
+/// A file that can be cut off from whoever writes to it.
 #[derive(Debug)]
-pub(super) struct Opened(pub(super) Box<dyn StorageBackend>);
+pub(super) struct Severable {
+    backend: Box<dyn StorageBackend>,
+    is_cut: Arc<AtomicBool>,
+}
 
-impl StorageBackend for Opened {
+impl Severable {
+    /// The file, and what cuts it off when it is set.
+    pub(super) fn new(backend: Box<dyn StorageBackend>) -> (Self, Arc<AtomicBool>) {
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let severable = Self {
+            backend,
+            is_cut: Arc::clone(&is_cut),
+        };
+        (severable, is_cut)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.is_cut.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("the store was given up")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Severable {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.backend.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.backend.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.check()?;
+        self.backend.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.check()?;
+        self.backend.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        self.check()?;
+        self.backend.write(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
-        self.0.close()
+        self.backend.close()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
+        self.backend.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
+        self.backend.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
+        self.backend.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
+        self.backend.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
+        self.backend.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
+        self.backend.query_lock_range(start, end)
     }
 }

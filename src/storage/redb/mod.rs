@@ -13,6 +13,7 @@ mod tables;
 mod view;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ::redb::{Database, ReadableTable as _, TableHandle as _};
@@ -24,7 +25,7 @@ use weir_protocol::{
 
 use self::commit::End;
 use self::export::{RedbExport, RedbImport};
-use self::files::Opened;
+use self::files::Severable;
 pub use self::files::{RealFiles, StoreFiles};
 use self::loose::Loose;
 use self::space::Space;
@@ -49,6 +50,8 @@ pub struct RedbOptions {
 /// Streams in one redb file.
 pub struct RedbStorage {
     database: Database,
+    /// Once it is set, nothing more is written.
+    is_cut: Arc<AtomicBool>,
     /// Held by whoever writes.
     writer: Mutex<Writer>,
 }
@@ -85,10 +88,11 @@ impl RedbStorage {
     pub fn open_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let backend = Opened(files.open(&options.path)?);
+        let (backend, is_cut) = Severable::new(files.open(&options.path)?);
         let database = builder.create_with_backend(backend).map_err(fault)?;
         let storage = Self {
             database,
+            is_cut,
             writer: Mutex::new(Writer {
                 loose: Loose::default(),
                 space: Space::of(&options.path, files),
@@ -167,6 +171,18 @@ impl RedbStorage {
             _ => {}
         }
         result
+    }
+}
+
+impl Drop for RedbStorage {
+    /// redb would make durable whatever was committed before. But what was not checkpointed is not complete without
+    /// what the checkpoint would have said ([`Batch::applied`]), and may be ahead of the log: the store goes back to its
+    /// last checkpoint, as after a crash.
+    fn drop(&mut self) {
+        if self.writer.get_mut().is_ok_and(|writer| !writer.is_dirty) {
+            return;
+        }
+        self.is_cut.store(true, Ordering::Relaxed);
     }
 }
 
