@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub(crate) struct StreamsMachine {
     kind: StoreKind,
     memory: Mutex<Replicated>,
     watchers: Arc<Watchers>,
+    /// Whether what is committed waits for space.
+    is_short: AtomicBool,
 }
 
 /// What is replicated beside the streams.
@@ -82,12 +85,18 @@ impl StreamsMachine {
             kind,
             memory: Mutex::new(replicated),
             watchers,
+            is_short: AtomicBool::new(false),
         })
     }
 
     /// The store as it is now. Whoever holds it across a snapshot's installation goes on reading the old one.
     pub(crate) fn store(&self) -> Arc<dyn Storage> {
         Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether what is committed waits for space on this node: then no more should be proposed.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
     }
 
     fn replicated(&self) -> MutexGuard<'_, Replicated> {
@@ -196,6 +205,17 @@ fn load(store: &dyn Storage) -> io::Result<Replicated> {
 impl Machine for StreamsMachine {
     fn position(&self) -> io::Result<Position> {
         Ok(self.replicated().position.clone())
+    }
+
+    fn has_room(&self, bytes: u64) -> io::Result<bool> {
+        let has_room = self.store().has_room(bytes).map_err(io_error)?;
+        if self.is_short.swap(!has_room, Ordering::Relaxed) == has_room {
+            tracing::warn!(
+                has_room,
+                "the disk has no room for what is to be applied, or has it again"
+            );
+        }
+        Ok(has_room)
     }
 
     fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>> {

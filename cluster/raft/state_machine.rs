@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use openraft::storage::{EntryResponder, RaftStateMachine};
@@ -18,6 +19,9 @@ use crate::blocking::blocking;
 /// Entries are applied in pieces of about so many payload bytes, and at most so many entries.
 const MAX_PIECE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_PIECE_ENTRIES: usize = 4096;
+
+/// How long something waits before it looks for space again.
+const SPACE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a snapshot is to openraft: one to be sent, or one that was received.
 pub(super) enum SnapshotData {
@@ -107,9 +111,19 @@ impl StateMachine {
             return Ok(());
         }
         self.bytes_since_checkpoint += piece.bytes as u64;
-        let (machine, position) = (Arc::clone(&self.machine), self.position.clone());
-        let applied = blocking(move || machine.apply(piece.entries, position)).await;
-        let answers = applied??;
+        let (mut entries, bytes) = (piece.entries, piece.bytes as u64);
+        let answers = loop {
+            let (machine, position) = (Arc::clone(&self.machine), self.position.clone());
+            let applied = blocking(move || match machine.has_room(bytes)? {
+                true => machine.apply(entries, position).map(Ok),
+                false => Ok(Err(entries)),
+            });
+            match applied.await?? {
+                Ok(answers) => break answers,
+                Err(waiting) => entries = waiting,
+            }
+            tokio::time::sleep(SPACE_PAUSE).await;
+        };
         let mut answers = answers.into_iter();
         for responder in piece.responders {
             let answer = answers.next().unwrap_or(Answer::Nothing);
@@ -129,7 +143,11 @@ impl StateMachine {
         }
         self.log.barrier().await?;
         let machine = Arc::clone(&self.machine);
-        blocking(move || machine.checkpoint()).await??;
+        match blocking(move || machine.checkpoint()).await? {
+            // The log still has what the store has not.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(None),
+            result => result?,
+        }
         self.durable_index = self.position.index();
         let bytes = std::mem::take(&mut self.bytes_since_checkpoint);
         Ok(Some(Checkpoint {
@@ -140,9 +158,13 @@ impl StateMachine {
 
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
         self.log.barrier().await?;
-        let machine = Arc::clone(&self.machine);
-        let snapshot = blocking(move || machine.snapshot()).await;
-        let (position, source) = snapshot??;
+        let (position, source) = loop {
+            let machine = Arc::clone(&self.machine);
+            match blocking(move || machine.snapshot()).await? {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => tokio::time::sleep(SPACE_PAUSE).await,
+                result => break result?,
+            }
+        };
         self.durable_index = self.durable_index.max(position.index());
         Ok(openraft::storage::Snapshot {
             meta: SnapshotMeta {

@@ -28,7 +28,7 @@ use self::export::{RedbExport, RedbImport};
 use self::files::Severable;
 pub use self::files::{RealFiles, StoreFiles};
 use self::loose::Loose;
-use self::space::Space;
+use self::space::{Room, Space};
 use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
 use self::view::View;
 use crate::command::{Applied, Batch};
@@ -194,6 +194,10 @@ impl Storage for RedbStorage {
                 (true, false) => End::Durable,
                 (true, true) => End::Checkpoint,
             };
+            // A checkpoint that redb finds no space for would be the store's end; one that comes later is none.
+            if end == End::Checkpoint && writer.space.room()? == Room::None {
+                return Err(StorageError::Full);
+            }
             let (applied, mutations) = machine::run(&View::begin(&self.database)?, batch)?;
             // Answers that change nothing may rest on batches that are not durable yet.
             let must_sync = end == End::Durable && writer.is_dirty;
@@ -243,6 +247,10 @@ impl Storage for RedbStorage {
     fn applied(&self) -> Result<Option<Bytes>, StorageError> {
         let applied = View::begin(&self.database)?.meta(APPLIED_KEY)?;
         Ok(applied.map(Bytes::from))
+    }
+
+    fn has_room(&self, payload_bytes: u64) -> Result<bool, StorageError> {
+        self.write(|writer| writer.space.has_room(payload_bytes))
     }
 
     fn checkpoint(&self) -> Result<(), StorageError> {

@@ -67,6 +67,15 @@ impl Space {
         Ok(())
     }
 
+    /// Whether so much payload more fits, and a margin beside it: others write to this disk as well.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`] when the disk does not tell.
+    pub(super) fn has_room(&self, bytes: u64) -> Result<bool, StorageError> {
+        let unsynced = self.unsynced_bytes + bytes;
+        Ok(self.files.free_bytes(&self.dir)? >= 2 * MARGIN_BYTES + unsynced * BYTES_PER_BYTE)
+    }
+
     /// Which housekeeping fits.
     ///
     /// # Errors
