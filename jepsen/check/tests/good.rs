@@ -428,6 +428,47 @@ const GOOD: &[Good] = &[
         b.hash(12, 3, 101, "ab");
     }),
     (
+        "an append of unknown outcome takes effect between two final reads",
+        &["liveness"],
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            b.maybe("s", 30..40, &[2]);
+            b.last("s", 1, &[1], 10);
+            b.last("s", 2, &[1, 2], 20);
+            b.last("s", 3, &[1, 2], 20);
+        },
+    ),
+    (
+        "a close of unknown outcome takes effect between two final reads",
+        &["liveness"],
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            b.op(30..40, 1, close("s"), unknown());
+            b.last("s", 1, &[1], 10);
+            for node in 2..=3 {
+                let at = HEALED + 1_000 * u64::from(node);
+                b.op(
+                    at..at + 1,
+                    node,
+                    last("s"),
+                    page_with(0, &[1], 10, |answer| answer.closed = true),
+                );
+            }
+        },
+    ),
+    ("a stream expires between two final reads", &["liveness"], |b| {
+        b.op(HEALED - 9_000..HEALED - 8_990, 1, create_ttl("s", 10_000), ok(201, 0));
+        b.last("s", 1, &[], 0);
+        b.op(
+            HEALED + 9_000..HEALED + 9_001,
+            2,
+            last("s"),
+            refused(404, "stream-not-found"),
+        );
+    }),
+    (
         "a final read fails and is repeated, a write is slow after healing",
         &["liveness"],
         |b| {
