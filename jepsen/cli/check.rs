@@ -63,7 +63,9 @@ fn write_report(history_path: &Path, history: &History, judgement: &Judgement) -
     Ok(())
 }
 
-fn exit_code(verdict: Verdict) -> ExitCode {
+/// A verdict as an exit code.
+#[must_use]
+pub fn exit_code(verdict: Verdict) -> ExitCode {
     ExitCode::from(match verdict {
         Verdict::Valid => 0,
         Verdict::Invalid => 1,

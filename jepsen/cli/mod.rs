@@ -8,7 +8,7 @@
 mod check;
 mod export;
 
-pub use check::{CheckOptions, conclude};
+pub use check::{CheckOptions, conclude, exit_code};
 pub use export::ExportOptions;
 
 use std::io;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::check::{self, Verdict};
+use crate::cli;
 use crate::client::http::Http;
 use crate::client::perform::perform;
 use crate::cluster::{Cluster, Error, View};
-use crate::history::{Answer, Client, Failure, History, Mark, Op, Recorder, StateHash};
+use crate::history::{Answer, Client, Failure, Mark, Op, Recorder, StateHash};
 
 /// How long a healed cluster may take until every group has a leader and every replica has what the leader has. Longer
 /// than what is allowed, so that the history shows how long it took.
@@ -142,26 +142,11 @@ impl Reader {
     }
 }
 
-/// What the checkers say of the history in this folder, as an exit code: 0 valid, 1 invalid, 2 unknown.
+/// Judges the history in this folder and writes the report; the exit code is 0 for valid, 1 for invalid, 2 for unknown.
 ///
 /// # Errors
-/// When the history cannot be read.
+/// When the history cannot be read, or the report not be written.
 pub(super) fn judge(store: &Path) -> Result<ExitCode, Error> {
-    let history = History::open(&store.join("history.jsonl")).map_err(Error::state)?;
-    let judgement = check::check(&history);
-    for check in &judgement.checks {
-        println!(
-            "  {:<14} {:<14} {} {:?}",
-            check.name, check.verdict, check.why, check.statistics
-        );
-        for example in &check.examples {
-            println!("    {}: {} (events {:?})", example.kind, example.text, example.events);
-        }
-    }
-    println!("jepsen: {}", judgement.verdict);
-    Ok(match judgement.verdict {
-        Verdict::Valid | Verdict::NotApplicable => ExitCode::SUCCESS,
-        Verdict::Invalid => ExitCode::from(1),
-        Verdict::Unknown => ExitCode::from(2),
-    })
+    let verdict = cli::conclude(store).map_err(Error::state)?;
+    Ok(cli::exit_code(verdict))
 }
