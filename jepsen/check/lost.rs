@@ -47,7 +47,7 @@ fn recovered(stream: &Stream<'_>, writes: &[&Write<'_>], findings: &mut Findings
 /// Reads of the whole stream: each node's final one, and the last strong ones.
 fn witnesses<'v, 'h>(view: &'v View<'h>, stream: &'v Stream<'h>) -> Vec<&'v Segment<'h>> {
     let whole = |segment: &&Segment<'_>| {
-        segment.start == 0
+        segment.start == Some(0)
             && segment.answer.up_to_date
             && segment.kind == Kind::Strong
             && matches!(segment.operation.op, Op::Read { from: From::Start, .. })
@@ -168,6 +168,8 @@ fn gone_until(stream: &Stream<'_>, witness: &Segment<'_>) -> u64 {
         .operations
         .iter()
         .filter(|operation| match (&operation.op, &operation.outcome) {
+            // There it is the source that was not found.
+            (Op::Fork { .. }, _) => false,
             // Somebody found it gone: by delete or by expiry, it does not matter.
             (_, Outcome::Fail(failure)) => matches!(failure.status, Some(404 | 410)),
             (Op::Delete { .. }, _) => operation.invoke_ns < witness.operation.return_ns,
