@@ -1,0 +1,15 @@
+//! A client of the protocol that classes outcomes truthfully: what it cannot prove it does not claim.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `http` | one connection, one request at a time |
+//! | `payload` | messages as bytes, and back |
+//! | `perform` | one operation of a history as a request, and its answer |
+//! | `live` | long-poll and SSE |
+//! | `sse` | the event stream's format |
+
+pub(crate) mod http;
+pub(crate) mod live;
+pub(crate) mod payload;
+pub(crate) mod perform;
+pub(crate) mod sse;

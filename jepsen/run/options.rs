@@ -1,0 +1,73 @@
+//! What the command line says of a run.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::nemesis::Kind;
+use crate::workload::Workload;
+
+/// A run.
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    /// What clients do
+    #[arg(long, default_value = "queue")]
+    pub(crate) workload: Workload,
+    /// What breaks, with commas in between; nothing when absent
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) nemesis: Vec<Kind>,
+    /// How many nodes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=7))]
+    pub(crate) nodes: u32,
+    /// How long things break, in seconds
+    #[arg(long, default_value_t = 30)]
+    pub(crate) time: u64,
+    /// How many operations per second
+    #[arg(long, default_value_t = 200)]
+    pub(crate) rate: u64,
+    /// What everything random is drawn from
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many groups the cluster has
+    #[arg(long, default_value_t = 4)]
+    pub(crate) groups: u32,
+    /// The program to test; the variable JEPSEN_BINARY does the same; cargo builds one when both are absent
+    #[arg(long)]
+    pub(crate) binary: Option<PathBuf>,
+    /// Where the history, the logs and the report go
+    #[arg(long)]
+    pub(crate) store: Option<PathBuf>,
+    /// Use loopback and proxies even where namespaces could be had
+    #[arg(long)]
+    pub(crate) loopback: bool,
+    /// Which planted bug is active, in a program that was built with them
+    #[arg(long, hide = true)]
+    pub(crate) mutant: Option<String>,
+}
+
+impl RunOptions {
+    /// The command that repeats the run.
+    pub(crate) fn command(&self) -> String {
+        let mut command = format!("jepsen run --workload {}", self.workload.name());
+        if !self.nemesis.is_empty() {
+            command.push_str(&format!(" --nemesis {}", self.nemeses().join(",")));
+        }
+        let Self {
+            nodes,
+            time,
+            rate,
+            seed,
+            groups,
+            ..
+        } = self;
+        command.push_str(&format!(
+            " --nodes {nodes} --time {time} --rate {rate} --seed {seed} --groups {groups}"
+        ));
+        command
+    }
+
+    /// The names of what breaks.
+    pub(crate) fn nemeses(&self) -> Vec<String> {
+        self.nemesis.iter().map(|kind| kind.name().to_owned()).collect()
+    }
+}

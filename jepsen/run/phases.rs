@@ -1,0 +1,239 @@
+//! The run from start to end.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::finish;
+use super::options::RunOptions;
+use crate::check;
+use crate::cluster::{Cluster, Error, Place, Setup, binary, sandbox};
+use crate::doctor::Machine;
+use crate::history::{Limits, LogFile, Mark, Recorder, Run};
+use crate::nemesis::{self, Kind, Stage};
+use crate::workload::Load;
+
+/// Further load after healing, to see that all works again.
+const AFTERGLOW: Duration = Duration::from_secs(3);
+
+/// A run, in the folder `scratch`.
+///
+/// # Errors
+/// When the harness itself fails.
+pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> Result<ExitCode, Error> {
+    let stop = watch_for_stop(place)?;
+    let machine = match place {
+        Place::Namespaces => {
+            sandbox::furnish(scratch).await?;
+            Machine::inside(scratch).await
+        }
+        Place::Loopback => Machine::outside("there are no namespaces").await,
+    };
+    let (kinds, skipped) = possible(&options.nemesis, &machine);
+    for line in &skipped {
+        eprintln!("jepsen: skipped {line}");
+    }
+    let store = store(options)?;
+    println!("jepsen: {} -> {}", options.command(), store.display());
+    let setup = setup(options, &machine, place, scratch, &store, &kinds)?;
+    let recorder = Recorder::create(&store.join("history.jsonl"), &head(options, place, &setup, skipped));
+    let recorder = recorder.map_err(Error::io("the history"))?;
+    let cluster = Arc::new(Cluster::start(&setup).await?);
+    let ended = drive(options, &cluster, &recorder, &kinds, stop).await;
+    for line in cluster.take_ends().await {
+        println!("jepsen: {line}");
+    }
+    cluster.kill_all().await?;
+    ended?;
+    recorder.finish().map_err(Error::io("the history"))?;
+    finish::judge(&store)
+}
+
+/// Load, faults, healing, and what is left.
+async fn drive(
+    options: &RunOptions,
+    cluster: &Arc<Cluster>,
+    recorder: &Recorder,
+    kinds: &[Kind],
+    stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let (end_load, load_ended) = watch::channel(false);
+    let addresses = cluster.members().map(|node| node.addresses.client).collect();
+    let workload = options.workload;
+    let load = Load::new(
+        recorder.clone(),
+        addresses,
+        options.seed,
+        options.rate,
+        workload.clients(),
+        load_ended,
+    );
+    workload.prepare(&load).await;
+    recorder.mark(Mark::Started);
+    let mut clients = workload.start(&load);
+
+    let deadline = Instant::now() + Duration::from_secs(options.time);
+    let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut stage = Stage::new(Arc::clone(cluster), recorder.clone(), seed, stop.clone(), deadline);
+    nemesis::run(kinds, &mut stage).await?;
+    while !stage.is_over() {
+        stage.rest(Duration::from_secs(1)).await;
+    }
+    if *stop.borrow() {
+        return Err(Error::Stopped);
+    }
+
+    cluster.rules.heal();
+    for node in cluster.members() {
+        cluster.restore(node.id).await?;
+    }
+    recorder.mark(Mark::Healed);
+    finish::settle(cluster).await;
+    sleep(AFTERGLOW).await;
+    // Nobody is left to be told when all have ended already.
+    let _ = end_load.send(true);
+    while clients.join_next().await.is_some() {}
+    finish::converge(cluster, recorder).await;
+    finish::read_all(cluster, recorder, &load.streams()).await;
+    Ok(())
+}
+
+/// What can be done here of what is wanted, and why the rest cannot.
+fn possible(wanted: &[Kind], machine: &Machine) -> (Vec<Kind>, Vec<String>) {
+    let mut kinds = Vec::new();
+    let mut skipped = Vec::new();
+    for kind in wanted {
+        match kind.missing(machine) {
+            None => kinds.push(*kind),
+            Some(why) => skipped.push(format!("{}: {why}", kind.name())),
+        }
+    }
+    (kinds, skipped)
+}
+
+fn store(options: &RunOptions) -> Result<PathBuf, Error> {
+    let store = options.store.clone().unwrap_or_else(|| {
+        let now = chrono::Utc::now().format("%Y%m%dT%H%M%S");
+        let what = [&[options.workload.name().to_owned()], options.nemeses().as_slice()]
+            .concat()
+            .join("-");
+        PathBuf::from(format!("jepsen-store/{now}-{what}-{}", options.seed))
+    });
+    std::fs::create_dir_all(&store).map_err(Error::io(store.display()))?;
+    std::fs::canonicalize(&store).map_err(Error::io(store.display()))
+}
+
+fn setup(
+    options: &RunOptions,
+    machine: &Machine,
+    place: Place,
+    scratch: &Path,
+    store: &Path,
+    kinds: &[Kind],
+) -> Result<Setup, Error> {
+    let flags = [
+        "--heartbeat-interval",
+        "200ms",
+        "--election-timeout",
+        "1s",
+        "--long-poll-timeout",
+        "3s",
+        "--sse-max-duration",
+        "10s",
+        "--cache-bytes",
+        "33554432",
+    ];
+    let mutant = options
+        .mutant
+        .iter()
+        .map(|mutant| ("WEIR_MUTANT".to_owned(), mutant.clone()));
+    Ok(Setup {
+        place,
+        scratch: scratch.to_owned(),
+        logs: store.join("logs"),
+        binary: binary::find(options.binary.as_deref())?,
+        nodes: options.nodes,
+        spares: 0,
+        groups: options.groups,
+        flags: flags.map(str::to_owned).to_vec(),
+        variables: mutant.collect(),
+        faketime: machine.faketime_library().filter(|_| kinds.contains(&Kind::Clock)),
+        has_disks: machine.disks.works(),
+        seed: options.seed,
+    })
+}
+
+fn head(options: &RunOptions, place: Place, setup: &Setup, skipped: Vec<String>) -> Run {
+    let mut notes: Vec<String> = skipped.into_iter().map(|line| format!("skipped {line}")).collect();
+    if place == Place::Loopback {
+        notes.push("nodes ran on loopback, behind proxies that cut and delay what is between them".to_owned());
+    }
+    let logs = (1..=setup.nodes + setup.spares).map(|id| LogFile {
+        name: format!("n{id}"),
+        path: format!("logs/n{id}.log"),
+    });
+    Run {
+        workload: options.workload.name().to_owned(),
+        nemeses: options.nemeses(),
+        nodes: options.nodes,
+        seed: options.seed,
+        time_s: options.time,
+        rate: options.rate,
+        place: place.name().to_owned(),
+        command: options.command(),
+        began: chrono::Utc::now().format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        expects: check::expected(options.workload.name())
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
+        limits: Limits {
+            clock_error_ms: clock_error_ms(options),
+            ..Limits::default()
+        },
+        logs: logs.collect(),
+        notes,
+        ..Run::default()
+    }
+}
+
+/// Two clocks may be wrong in opposite ways.
+fn clock_error_ms(options: &RunOptions) -> u64 {
+    match options.nemesis.contains(&Kind::Clock) {
+        true => 2 * nemesis::clock::LARGEST_MS.unsigned_abs(),
+        false => 0,
+    }
+}
+
+/// Turns true when somebody wants the run to stop: a signal, or, in a sandbox, the end of standard input.
+fn watch_for_stop(place: Place) -> Result<watch::Receiver<bool>, Error> {
+    let (asked, stop) = watch::channel(false);
+    let handler = |kind| signal(kind).map_err(Error::io("a signal handler"));
+    let (mut interrupt, mut terminate) = (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        let parent_gone = async {
+            match place {
+                Place::Namespaces => {
+                    let mut byte = [0];
+                    while matches!(tokio::io::stdin().read(&mut byte).await, Ok(1)) {}
+                }
+                Place::Loopback => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = parent_gone => {}
+        }
+        eprintln!("jepsen: stopping");
+        asked.send_replace(true);
+        // The sender stays, so that nobody takes its end for something else.
+        std::future::pending::<()>().await;
+    });
+    Ok(stop)
+}
