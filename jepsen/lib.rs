@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `history/` | What a run records: events, outcomes, faults; writer and reader |
 //! | `check/` | The checkers: pure functions from a history to a verdict |
+//! | `report/` | A run as one page that a person can read |
+//! | `cli/` | The commands on a recorded history: check, export |
 //! | `run/` | A run from start to end |
 //! | `cluster/` | Real processes, their namespaces and disks |
 //! | `net/` | The network between them, and its faults |
@@ -17,8 +19,10 @@
 //! - A time-out, a reset or a 5xx is an unknown outcome, never a failure ([`history::Recorder`] enforces it).
 
 pub mod check;
+pub mod cli;
 pub mod history;
 pub mod net;
+pub mod report;
 pub mod run;
 
 mod client;

@@ -113,9 +113,10 @@ impl Group {
         }
     }
 
-    /// Whether the journal has room for writes; without it they are refused before they are proposed.
+    /// Whether the journal and the store have room for writes; without it they are refused before they are proposed.
     fn has_space(&self) -> bool {
-        self.shared.journal.space() == SpaceStatus::Ok
+        let is_short = self.hosted().is_some_and(|hosted| hosted.machine.is_short());
+        !is_short && self.shared.journal.space() == SpaceStatus::Ok
     }
 
     /// Who leads, as far as this node knows: the replica and its node.

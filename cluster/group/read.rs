@@ -9,6 +9,7 @@ use weir_protocol::{
 use weir_storage::Storage;
 
 use super::{Group, Hosted, renew};
+use crate::blocking::blocking;
 
 impl Group {
     /// Reads from the replica here, or asks a node that has one.
@@ -66,7 +67,7 @@ impl Group {
         if !self.shared.blocking_reads {
             return Ok(read(&*storage));
         }
-        let task = tokio::task::spawn_blocking(move || read(&*Arc::clone(&storage)));
+        let task = blocking(move || read(&*Arc::clone(&storage)));
         task.await.map_err(|error| Fault::Storage(error.to_string()))
     }
 }

@@ -32,3 +32,4 @@ pub(crate) use machine::{
 pub(crate) use replica::{NotLeader, OpenReplicaError, Replica, ReplicaOptions, ReplicaStatus, WriteError};
 pub(crate) use serve::Appends;
 pub(crate) use settings::RaftSettings;
+pub(crate) use state_machine::advance;

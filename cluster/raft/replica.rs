@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::vote::RaftLeaderId as _;
 use openraft::{ChangeMembers, Raft, ReadPolicy};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -19,8 +20,10 @@ use super::network::Network;
 use super::settings::RaftSettings;
 use super::snapshot::Receiving;
 use super::state_machine::StateMachine;
-use super::types::{Member, TypeConfig};
+use super::types::{LeaderId, Member, TypeConfig};
+use crate::blocking::blocking;
 use crate::peer::Peers;
+use crate::probe::ReplicaView;
 
 type OurRaft = Raft<TypeConfig, StateMachine>;
 
@@ -315,6 +318,26 @@ impl Replica {
         }
     }
 
+    /// What a simulation sees of it.
+    pub(crate) fn view(&self) -> ReplicaView {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = |id: &LeaderId| weir_journal::Leader {
+            term: id.term(),
+            node: *id.node_id(),
+        };
+        ReplicaView {
+            group: self.group,
+            replica: self.id,
+            vote: (leader(&metrics.vote.leader_id), metrics.vote.committed),
+            leads: metrics.current_leader == Some(self.id),
+            applied: metrics.last_applied.map(|id| weir_journal::LogId {
+                leader: leader(&id.leader_id),
+                index: id.index,
+            }),
+        }
+    }
+
     /// Why this replica has stopped, if it has.
     pub(crate) fn failure(&self) -> Option<String> {
         let metrics = self.raft.metrics();
@@ -335,10 +358,8 @@ impl Replica {
             return Ok(());
         };
         // Entries go on being applied meanwhile.
-        let done = tokio::task::spawn_blocking(pending).await;
-        done.map_err(io::Error::other)
-            .flatten()
-            .map_err(|error| stopped(error.to_string()))?;
+        let done = blocking(pending).await;
+        done.flatten().map_err(|error| stopped(error.to_string()))?;
         let Some(upto) = self.purgeable(checkpoint) else {
             return Ok(());
         };
@@ -375,8 +396,12 @@ impl Replica {
         let stopped = |error: io::Error| WriteError::Stopped(error.to_string());
         self.log.barrier().await.map_err(stopped)?;
         let machine = Arc::clone(&self.machine);
-        let done = tokio::task::spawn_blocking(move || machine.begin_checkpoint()?()).await;
-        done.map_err(io::Error::other).flatten().map_err(stopped)
+        let done = blocking(move || machine.begin_checkpoint()?()).await;
+        match done.flatten() {
+            // The log still has what the store has not.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
+            result => result.map_err(stopped),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::observe::{Claim, Observation, observations};
 use super::verdict::{Check, Findings};
 use super::view::{Fate, Stream, View};
-use crate::history::{Op, Operation, Outcome};
+use crate::history::{Op, Operation, Outcome, Producer};
 
 pub(crate) fn check(view: &View<'_>) -> Check {
     let mut findings = Findings::new("close");
@@ -64,8 +64,17 @@ fn unasked(stream: &Stream<'_>, closed: &[&Observation], closers: &[&Operation],
 
 /// An acknowledged close says that the stream is closed.
 fn unanswered(stream: &Stream<'_>, closers: &[&Operation], findings: &mut Findings) {
+    let producer = |operation: &Operation| match &operation.op {
+        Op::Append { producer, .. } | Op::Close { producer, .. } => producer.clone(),
+        _ => None,
+    };
+    // Under a tuple that another write had before, it is a duplicate of that one.
+    let is_reused = |own: Option<Producer>| {
+        let mut others = stream.operations.iter().filter(|operation| !closes(operation));
+        own.is_some() && others.any(|operation| producer(operation) == own)
+    };
     for closer in closers {
-        if matches!(&closer.outcome, Outcome::Ok(answer) if !answer.closed) {
+        if matches!(&closer.outcome, Outcome::Ok(answer) if !answer.closed) && !is_reused(producer(closer)) {
             findings.error("close-without-effect", &[closer.index], || {
                 format!(
                     "{}: a {} was to close it and was acknowledged open",

@@ -17,12 +17,12 @@ pub(crate) fn check(view: &View<'_>) -> Check {
         let mut tags: HashMap<(u64, u64, bool), (&str, u64)> = HashMap::new();
         let mut lives: Option<(&str, u64)> = None;
         for segment in &stream.segments {
-            let Some(tag) = tag(segment.operation, segment.answer) else {
+            let (Some(tag), Some(start)) = (tag(segment.operation, segment.answer), segment.start) else {
                 continue;
             };
             findings.checked("tags", 1);
             let answer = segment.answer;
-            let meaning = (segment.start, segment.next, answer.closed, segment.messages());
+            let meaning = (start, segment.next, answer.closed, segment.messages());
             let (known, first) = *meanings.entry(tag).or_insert((meaning, segment.index()));
             if known != meaning {
                 findings.error("tag-names-two-answers", &[first, segment.index()], || {
@@ -32,7 +32,7 @@ pub(crate) fn check(view: &View<'_>) -> Check {
             if !stream.one_life {
                 continue;
             }
-            let range = (segment.start, segment.next, answer.closed);
+            let range = (start, segment.next, answer.closed);
             let (known, first) = *tags.entry(range).or_insert((tag, segment.index()));
             if known != tag {
                 findings.error("range-has-two-tags", &[first, segment.index()], || {

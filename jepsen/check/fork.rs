@@ -164,7 +164,7 @@ fn boundary(view: &View<'_>, stream: &Stream<'_>, fork: &Operation, findings: &m
 /// Reads of all of the fork: the final ones, and strong ones that reached the tail.
 fn whole_reads<'v, 'h>(view: &'v View<'h>, stream: &'v Stream<'h>) -> Vec<&'v Segment<'h>> {
     let strong =
-        |segment: &&Segment<'_>| segment.start == 0 && segment.answer.up_to_date && segment.kind == Kind::Strong;
+        |segment: &&Segment<'_>| segment.start == Some(0) && segment.answer.up_to_date && segment.kind == Kind::Strong;
     let mut whole: Vec<_> = stream.segments.iter().rev().filter(strong).take(2).collect();
     whole.extend(view.final_reads(stream).into_values());
     whole

@@ -82,7 +82,19 @@ fn once(stream: &Stream<'_>, session: u64, pieces: &[&Segment<'_>], findings: &m
 
 /// What came between two offsets is exactly what lies there.
 fn fits(stream: &Stream<'_>, order: &Order, piece: &Segment<'_>, findings: &mut Findings) {
-    let Some(base) = order.rank_at(piece.start) else {
+    // From `now` the reader may not have been told where it is: then its first message says so.
+    let first = || {
+        piece
+            .messages()
+            .first()
+            .and_then(|first| order.rank.get(first))
+            .copied()
+    };
+    let base = match piece.start {
+        Some(start) => order.rank_at(start),
+        None => first(),
+    };
+    let Some(base) = base else {
         findings.figure("pieces-at-unknown-places", 1);
         return;
     };

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::verdict::{Check, Findings};
-use super::view::{Stream, View};
-use crate::history::{Ended, Mark, Op, Operation, Outcome};
+use super::view::{Fate, Segment, Stream, View};
+use crate::history::{Ended, Mark, MessageId, Op, Operation, Outcome};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -136,27 +136,66 @@ fn converged(view: &View<'_>, stream: &Stream<'_>, findings: &mut Findings) {
             });
         }
     }
-    let mut reads = view.final_reads(stream).into_iter();
-    let Some((first_node, first)) = reads.next() else {
+    let mut reads: Vec<(u32, &Segment<'_>)> = view.final_reads(stream).into_iter().collect();
+    reads.sort_by_key(|(_, read)| read.index());
+    let Some((first_node, first)) = reads.first().copied() else {
         return;
     };
     findings.figure("streams-compared", 1);
     let gone = last
         .values()
         .find(|operation| matches!(operation.outcome, Outcome::Fail(_)));
-    if let Some(gone) = gone {
+    if let Some(gone) = gone.filter(|_| !may_go(stream)) {
         findings.error("not-converged", &[first.index(), gone.index], || {
             format!("{}: on n{first_node} it is there, on another node not", stream.name)
         });
     }
-    for (node, read) in reads {
-        if (read.next, read.answer.closed, read.messages()) != (first.next, first.answer.closed, first.messages()) {
-            findings.error("not-converged", &[first.index(), read.index()], || {
+    for pair in reads.windows(2) {
+        let [(before_node, before), (node, read)] = pair else {
+            continue;
+        };
+        if !agree(view, stream, before, read) {
+            findings.error("not-converged", &[before.index(), read.index()], || {
+                let (ends, then) = (before.next, read.next);
                 format!(
-                    "{}: it ends at {} on n{first_node}, at {} on n{node}",
-                    stream.name, first.next, read.next
+                    "{}: it ends at {ends} on n{before_node}, at {then} on n{node}",
+                    stream.name
                 )
             });
         }
     }
+}
+
+/// Whether the stream may go while it is read: it may expire, or a delete of unknown outcome may come late.
+fn may_go(stream: &Stream<'_>) -> bool {
+    stream
+        .operations
+        .iter()
+        .any(|operation| match (&operation.op, &operation.outcome) {
+            (Op::Create { ttl_ms, .. } | Op::Fork { ttl_ms, .. }, _) if ttl_ms.is_some() => true,
+            (Op::Delete { .. } | Op::Create { .. } | Op::Fork { .. }, Outcome::Info(_)) => true,
+            _ => false,
+        })
+}
+
+/// Whether two final reads show the same, or the later one besides what was of unknown outcome until then.
+fn agree(view: &View<'_>, stream: &Stream<'_>, before: &Segment<'_>, read: &Segment<'_>) -> bool {
+    let (had, has) = (before.messages(), read.messages());
+    if (before.next, before.answer.closed, had) == (read.next, read.answer.closed, has) {
+        return true;
+    }
+    let is_late = |message: &MessageId| view.write_of(*message).is_some_and(|write| write.fate == Fate::Unknown);
+    let Some(more) = has.strip_prefix(had).filter(|more| more.iter().all(is_late)) else {
+        return before.life != read.life && may_go(stream);
+    };
+    let closes = |operation: &&Operation| matches!(operation.op, Op::Close { .. } | Op::Append { close: true, .. });
+    let unknown = |operation: &&Operation| matches!(operation.outcome, Outcome::Info(_));
+    let late_close = stream
+        .operations
+        .iter()
+        .copied()
+        .filter(|op| closes(op))
+        .any(|op| unknown(&op));
+    let closed_since = read.answer.closed && !before.answer.closed;
+    (closed_since && late_close) || (!more.is_empty() && read.answer.closed == before.answer.closed)
 }

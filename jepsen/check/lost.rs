@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::verdict::{Check, Findings};
+use super::verdict::{Became, Check, Findings, WriteFate};
 use super::view::{Fate, Kind, Segment, Stream, View, Write};
 use crate::history::{From, MessageId, Op, Outcome};
 
@@ -47,7 +47,7 @@ fn recovered(stream: &Stream<'_>, writes: &[&Write<'_>], findings: &mut Findings
 /// Reads of the whole stream: each node's final one, and the last strong ones.
 fn witnesses<'v, 'h>(view: &'v View<'h>, stream: &'v Stream<'h>) -> Vec<&'v Segment<'h>> {
     let whole = |segment: &&Segment<'_>| {
-        segment.start == 0
+        segment.start == Some(0)
             && segment.answer.up_to_date
             && segment.kind == Kind::Strong
             && matches!(segment.operation.op, Op::Read { from: From::Start, .. })
@@ -59,18 +59,8 @@ fn witnesses<'v, 'h>(view: &'v View<'h>, stream: &'v Stream<'h>) -> Vec<&'v Segm
 
 fn against(stream: &Stream<'_>, acknowledged: &[&Write<'_>], witness: &Segment<'_>, findings: &mut Findings) {
     let there: HashSet<MessageId> = witness.messages().iter().copied().collect();
-    // Only what was acknowledged before the read began, in a life that cannot have ended since.
-    let gone_ns = gone_until(stream, witness);
-    let mut due: Vec<&Write<'_>> = acknowledged
-        .iter()
-        .copied()
-        .filter(|write| write.by_ns < witness.operation.invoke_ns && write.from_ns >= gone_ns)
-        .collect();
-    due.sort_by_key(|write| write.by_ns);
-    let survived: Vec<bool> = due
-        .iter()
-        .map(|write| write.messages.iter().all(|message| there.contains(message)))
-        .collect();
+    let due = due(stream, acknowledged, witness);
+    let survived: Vec<bool> = due.iter().map(|write| is_there(write, &there)).collect();
     findings.checked("acknowledged-writes-sought", due.len() as u64);
     let (first, last) = (
         survived.iter().position(|survived| *survived),
@@ -86,6 +76,58 @@ fn against(stream: &Stream<'_>, acknowledged: &[&Write<'_>], witness: &Segment<'
         findings.error(kind, &[write.index, witness.index()], || lost(stream, write, witness));
     }
     vanished(stream, &there, witness, findings);
+}
+
+fn is_there(write: &Write<'_>, there: &HashSet<MessageId>) -> bool {
+    write.messages.iter().all(|message| there.contains(message))
+}
+
+/// What the witness must have: acknowledged before it began, in a life that cannot have ended since; by time.
+fn due<'v, 'h>(stream: &Stream<'_>, acknowledged: &[&'v Write<'h>], witness: &Segment<'_>) -> Vec<&'v Write<'h>> {
+    let gone_ns = gone_until(stream, witness);
+    let before = |write: &&Write<'_>| write.by_ns < witness.operation.invoke_ns && write.from_ns >= gone_ns;
+    let mut due: Vec<&Write<'_>> = acknowledged.iter().copied().filter(before).collect();
+    due.sort_by_key(|write| write.by_ns);
+    due
+}
+
+/// What became of every write, for the report.
+pub(crate) fn fates(view: &View<'_>) -> Vec<WriteFate> {
+    let mut fates = Vec::new();
+    for stream in view.streams.values() {
+        let writes: Vec<&Write<'_>> = stream.writes.iter().map(|write| &view.writes[*write]).collect();
+        let done: Vec<&Write<'_>> = writes
+            .iter()
+            .copied()
+            .filter(|write| write.fate == Fate::Done)
+            .collect();
+        let mut missing = HashSet::new();
+        for witness in witnesses(view, stream) {
+            let there: HashSet<MessageId> = witness.messages().iter().copied().collect();
+            let absent = due(stream, &done, witness)
+                .into_iter()
+                .filter(|write| !is_there(write, &there));
+            missing.extend(absent.map(|write| write.index));
+        }
+        let read = |write: &Write<'_>| {
+            stream
+                .orders
+                .values()
+                .any(|order| write.messages.iter().any(|message| order.rank.contains_key(message)))
+        };
+        fates.extend(writes.iter().map(|write| WriteFate {
+            index: write.index,
+            stream: stream.name.to_owned(),
+            became: match write.fate {
+                Fate::Done if missing.contains(&write.index) => Became::Lost,
+                Fate::Done => Became::Stored,
+                Fate::Unknown if read(write) => Became::Found,
+                Fate::Unknown => Became::Absent,
+                Fate::Refused => Became::Refused,
+            },
+        }));
+    }
+    fates
 }
 
 fn lost(stream: &Stream<'_>, write: &Write<'_>, witness: &Segment<'_>) -> String {
@@ -126,6 +168,8 @@ fn gone_until(stream: &Stream<'_>, witness: &Segment<'_>) -> u64 {
         .operations
         .iter()
         .filter(|operation| match (&operation.op, &operation.outcome) {
+            // There it is the source that was not found.
+            (Op::Fork { .. }, _) => false,
             // Somebody found it gone: by delete or by expiry, it does not matter.
             (_, Outcome::Fail(failure)) => matches!(failure.status, Some(404 | 410)),
             (Op::Delete { .. }, _) => operation.invoke_ns < witness.operation.return_ns,

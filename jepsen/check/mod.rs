@@ -3,26 +3,7 @@
 //! Messages are unique, so that almost everything has a closed form: `view` puts the one order of each stream's
 //! messages together from what was read, and a checker compares. Only `linearizable` searches.
 //!
-//! | Checker | Must hold |
-//! |---|---|
-//! | `order` | any two reads agree wherever they overlap |
-//! | `lost` | what was acknowledged, or read, is there on every node at last |
-//! | `phantom` | what is read was written, there, before, and not refused |
-//! | `exactly-once` | a producer's tuple is stored once, in sequence; fenced epochs stay out |
-//! | `batch` | a write's messages are adjacent, and no tail lies within them |
-//! | `append-order` | writes lie in real-time order |
-//! | `tail` | appends, strong reads and HEADs are linearizable |
-//! | `eventual` | eventual reads of one replica never go backwards |
-//! | `offsets` | an offset is one place for all time, and grows along the stream |
-//! | `etag` | an entity tag is one answer, a range has one tag, a 304 is true |
-//! | `close` | one last offset, nothing after it, nobody sees it open again |
-//! | `fork` | a fork begins with its source's messages, and they are apart from then on |
-//! | `live` | live readers get everything once, in order, across reconnects |
-//! | `ttl` | nothing expires early, or much too late |
-//! | `linearizable` | there is a linearization: create, delete, recreate, refusals, producers |
-//! | `liveness` | after healing everything works and agrees within the limit |
-//! | `state-hash` | replicas at one index have one state |
-//! | `run` | the run is worth a verdict: enough succeeded, the nemesis did something |
+//! The table [`CHECKERS`] says what each one holds the server to.
 //!
 //! # Verdicts
 //! A broken promise is `invalid`, whatever else is the case. Where too little happened to tell, it is `unknown`; so is
@@ -56,31 +37,83 @@ mod view;
 use serde::Serialize;
 
 use crate::history::History;
-pub use verdict::{Check, Example, Verdict};
+pub use verdict::{Became, Check, Example, Verdict, WriteFate};
 use view::View;
 
 type Checker = fn(&View<'_>) -> Check;
 
-/// Every checker, by name, in the order of the table.
-const CHECKERS: [(&str, Checker); 18] = [
-    ("order", order::check),
-    ("lost", lost::check),
-    ("phantom", phantom::check),
-    ("exactly-once", exactly_once::check),
-    ("batch", batch::check),
-    ("append-order", append_order::check),
-    ("tail", tail::check),
-    ("eventual", eventual::check),
-    ("offsets", offsets::check),
-    ("etag", etag::check),
-    ("close", close::check),
-    ("fork", fork::check),
-    ("live", live::check),
-    ("ttl", ttl::check),
-    ("linearizable", linear::check),
-    ("liveness", liveness::check),
-    ("state-hash", state_hash::check),
-    ("run", run::check),
+/// Every checker: its name, its module's function, and what must hold.
+const CHECKERS: [(&str, Checker, &str); 18] = [
+    ("order", order::check, "any two reads agree wherever they overlap"),
+    (
+        "lost",
+        lost::check,
+        "what was acknowledged, or read, is there on every node at last",
+    ),
+    (
+        "phantom",
+        phantom::check,
+        "what is read was written, there, before, and not refused",
+    ),
+    (
+        "exactly-once",
+        exactly_once::check,
+        "a producer's tuple is stored once, in sequence; fenced epochs stay out",
+    ),
+    (
+        "batch",
+        batch::check,
+        "a write's messages are adjacent, and no tail lies within them",
+    ),
+    ("append-order", append_order::check, "writes lie in real-time order"),
+    ("tail", tail::check, "appends, strong reads and HEADs are linearizable"),
+    (
+        "eventual",
+        eventual::check,
+        "eventual reads of one replica never go backwards",
+    ),
+    (
+        "offsets",
+        offsets::check,
+        "an offset is one place for all time, and grows along the stream",
+    ),
+    (
+        "etag",
+        etag::check,
+        "an entity tag is one answer, a range has one tag, a 304 is true",
+    ),
+    (
+        "close",
+        close::check,
+        "one last offset, nothing after it, nobody sees it open again",
+    ),
+    (
+        "fork",
+        fork::check,
+        "a fork begins with its source's messages, and they are apart from then on",
+    ),
+    (
+        "live",
+        live::check,
+        "live readers get everything once, in order, across reconnects",
+    ),
+    ("ttl", ttl::check, "nothing expires early, or much too late"),
+    (
+        "linearizable",
+        linear::check,
+        "there is a linearization: create, delete, recreate, refusals, producers",
+    ),
+    (
+        "liveness",
+        liveness::check,
+        "after healing everything works and agrees within the limit",
+    ),
+    ("state-hash", state_hash::check, "replicas at one index have one state"),
+    (
+        "run",
+        run::check,
+        "the run is worth a verdict: enough succeeded, the nemesis did something",
+    ),
 ];
 
 /// The judgement on a history.
@@ -94,14 +127,53 @@ pub struct Judgement {
 
 /// The checkers' names, in the order of the table.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    CHECKERS.iter().map(|(name, _)| *name)
+    CHECKERS.iter().map(|(name, ..)| *name)
+}
+
+/// What must hold, in words, by the checker's name.
+#[must_use]
+pub fn promise(checker: &str) -> &'static str {
+    let known = CHECKERS.iter().find(|(name, ..)| *name == checker);
+    known.map_or("", |(_, _, promise)| promise)
+}
+
+/// The checkers that a workload is for: they must find something to check. For [`crate::history::Run::expects`].
+#[must_use]
+pub fn expected(workload: &str) -> &'static [&'static str] {
+    match workload {
+        "queue" => &[
+            "order",
+            "lost",
+            "phantom",
+            "batch",
+            "append-order",
+            "tail",
+            "eventual",
+            "offsets",
+            "etag",
+        ],
+        "producer" => &["order", "lost", "exactly-once", "batch", "append-order"],
+        "tail" => &["order", "lost", "append-order", "tail"],
+        "live" => &["order", "lost", "live"],
+        "close" => &["order", "lost", "close"],
+        "fork" => &["order", "lost", "fork"],
+        "ttl" => &["ttl"],
+        "churn" => &["linearizable"],
+        _ => &[],
+    }
+}
+
+/// What became of every write.
+#[must_use]
+pub fn fates(history: &History) -> Vec<WriteFate> {
+    lost::fates(&View::new(history))
 }
 
 /// Judges a history by all checkers.
 #[must_use]
 pub fn check(history: &History) -> Judgement {
     let view = View::new(history);
-    let mut checks: Vec<Check> = CHECKERS.iter().map(|(_, check)| check(&view)).collect();
+    let mut checks: Vec<Check> = CHECKERS.iter().map(|(_, check, _)| check(&view)).collect();
     for check in &mut checks {
         let expected = history.run.expects.iter().any(|name| name == check.name);
         if expected && check.verdict == Verdict::NotApplicable {

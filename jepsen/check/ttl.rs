@@ -23,7 +23,11 @@ pub(crate) fn check(view: &View<'_>) -> Check {
 /// The stream's TTL, if it has the same one in all its lives and nobody deletes it.
 fn ttl_ms(stream: &Stream<'_>) -> Option<u64> {
     let mut found = None;
-    for operation in &stream.operations {
+    let done = stream
+        .operations
+        .iter()
+        .filter(|operation| !matches!(operation.outcome, Outcome::Fail(_)));
+    for operation in done {
         let ttl_ms = match &operation.op {
             Op::Create { ttl_ms, .. } | Op::Fork { ttl_ms, .. } => (*ttl_ms)?,
             Op::Delete { .. } => return None,
@@ -53,8 +57,11 @@ enum Sign {
 fn sign(operation: &Operation) -> Option<Sign> {
     let reads = matches!(operation.op, Op::Read { .. } | Op::Live { .. });
     Some(match (&operation.op, &operation.outcome) {
-        // What a replica shows by itself may lag, and says nothing of the stream.
+        // What a replica shows by itself may lag and says nothing of the stream, but a read is a use.
+        (Op::FinalRead { .. }, Outcome::Ok(_)) => Sign::MayTouch,
         (Op::FinalRead { .. }, _) => return None,
+        // There it is the source that was not found.
+        (Op::Fork { .. }, Outcome::Fail(_)) => return None,
         (Op::Head { .. }, Outcome::Ok(_)) => Sign::Seen,
         (Op::Head { .. }, Outcome::Info(_)) => return None,
         (Op::Create { .. } | Op::Fork { .. }, Outcome::Ok(answer)) if answer.status == 201 => Sign::Made,

@@ -61,6 +61,32 @@ pub struct Check {
     pub statistics: BTreeMap<&'static str, u64>,
 }
 
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Became {
+    /// Refused: never done.
+    Refused,
+    /// Acknowledged, and there.
+    Stored,
+    /// Of unknown outcome, and not there.
+    Absent,
+    /// Of unknown outcome, and there.
+    Found,
+    /// Acknowledged, and missing somewhere.
+    Lost,
+}
+
+/// One write, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteFate {
+    /// The invoke.
+    pub index: u64,
+    /// Where it was to go.
+    pub stream: String,
+    /// What became of it.
+    pub became: Became,
+}
+
 /// A check under way.
 #[derive(Debug)]
 pub(crate) struct Findings {

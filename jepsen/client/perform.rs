@@ -6,7 +6,7 @@ use http_body_util::Full;
 use weir_protocol::{Offset, headers};
 
 use super::http::{Http, Whole};
-use super::payload::{Format, decode, encode};
+use super::payload::{Format, LINE_BYTES, decode, encode};
 use crate::history::{Answer, Consistency, Failure, From, MessageId, Op, Producer};
 
 /// Pages of one read, so that no reader goes on for ever.
@@ -63,7 +63,12 @@ pub(crate) async fn perform(http: &mut Http, op: &Op) -> Result<Answer, Failure>
                 request = request.header(headers::STREAM_FORK_OFFSET, offset(*at));
             }
             if let Some(sub) = sub {
-                request = request.header(headers::STREAM_FORK_SUB_OFFSET, sub.to_string());
+                // Messages of a JSON stream, bytes of any other.
+                let unit = match format {
+                    Format::Json => 1,
+                    Format::Lines => LINE_BYTES as u64,
+                };
+                request = request.header(headers::STREAM_FORK_SUB_OFFSET, (sub * unit).to_string());
             }
             let whole = answer(http, lifetime(request, *ttl_ms), Bytes::new()).await?;
             Ok(written(&whole))

@@ -59,6 +59,13 @@ pub(crate) struct Replica {
     pub(crate) lag: Option<u64>,
 }
 
+/// What a replica holds, as one number.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReplicaHash {
+    pub(crate) applied: u64,
+    pub(crate) hash: String,
+}
+
 #[derive(Deserialize)]
 struct Groups {
     groups: Vec<Group>,
@@ -95,6 +102,22 @@ impl Admin {
         Ok(groups)
     }
 
+    /// The hash of the node's replica of a group; `None` when the program knows no hashes.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn state_hash(&self, group: u64) -> Result<Option<ReplicaHash>, Error> {
+        let path = format!("/v1/cluster/groups/{group}/hash");
+        let answer = self.ask(Method::GET, &path, None).await?;
+        let is_unknown = String::from_utf8_lossy(&answer.body).contains("urn:weir:problem:unknown-path");
+        if is_unknown {
+            return Ok(None);
+        }
+        let body = succeeded(&path, answer)?.body;
+        let hash = serde_json::from_slice(&body).map_err(|error| Error::state(format!("{path}: {error}")))?;
+        Ok(Some(hash))
+    }
+
     /// The node's wall clock, to the second.
     ///
     /// # Errors
@@ -124,7 +147,8 @@ impl Admin {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, Error> {
-        self.ask(method, path, body).await.map(|answer| answer.body)
+        let answer = self.ask(method, path, body).await?;
+        succeeded(path, answer).map(|answer| answer.body)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Whole, Error> {
@@ -137,14 +161,17 @@ impl Admin {
         let request = request.body(Full::new(Bytes::from(bytes)));
         let request = request.map_err(|error| failed(error.to_string()))?;
         let answer = Http::new(self.address, ADMIN_TIMEOUT).send(request).await;
-        let answer = answer.map_err(|failure| failed(failure.code))?;
-        match answer.head.status.is_success() {
-            true => Ok(answer),
-            false => Err(failed(format!(
-                "{}: {}",
-                answer.head.status,
-                String::from_utf8_lossy(&answer.body).trim()
-            ))),
-        }
+        answer.map_err(|failure| failed(failure.code))
+    }
+}
+
+fn succeeded(path: &str, answer: Whole) -> Result<Whole, Error> {
+    match answer.head.status.is_success() {
+        true => Ok(answer),
+        false => Err(Error::state(format!(
+            "{path}: {}: {}",
+            answer.head.status,
+            String::from_utf8_lossy(&answer.body).trim()
+        ))),
     }
 }

@@ -44,6 +44,7 @@
 //! - **Faults** come in pairs of the same `id`: `begin` and `end`. The `end` (or the `begin`, if it is a single blow)
 //!   says in `effect` whether it did anything, and in `evidence` how that is known.
 
+mod edn;
 mod event;
 mod fault;
 mod op;
@@ -54,6 +55,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use edn::write_edn;
 pub use event::{Body, Event, Phase, Process};
 pub use fault::{Fault, Mark, Stage, StateHash};
 pub use op::{Consistency, From, LiveMode, MessageId, Op, Producer};

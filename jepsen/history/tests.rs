@@ -136,3 +136,42 @@ fn histories_that_break_the_rules_are_refused() {
         assert!(read(&lines).is_err(), "{what}");
     }
 }
+
+#[test]
+fn edn_has_op_maps_as_jepsen_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.jsonl");
+    let recorder = record(&path);
+    let mut client = recorder.client();
+    let op = Op::Read {
+        stream: "a \"b\"".to_owned(),
+        from: From::At(7),
+        consistency: Consistency::Strong,
+        max: None,
+        if_none_match: None,
+    };
+    client.invoke(Some(2), op).ok(Answer {
+        status: 200,
+        next: Some(9),
+        messages: vec![MessageId(1, 2)],
+        up_to_date: true,
+        ..Answer::default()
+    });
+    recorder.fault(Fault {
+        id: 1,
+        name: "partition-ring".to_owned(),
+        stage: Stage::Begin,
+        targets: vec!["n1>n2".to_owned()],
+        effect: None,
+        evidence: String::new(),
+    });
+    recorder.finish().unwrap();
+    let mut edn = Vec::new();
+    write_edn(&History::open(&path).unwrap(), &mut edn).unwrap();
+    let expected = r#"{:index 0, :time 0, :process 0, :type :invoke, :f :read, :value {:consistency "strong", :from {:at 7}, :stream "a \"b\""}, :node "n2"}
+{:index 1, :time 10, :process 0, :type :ok, :f :read, :value {:messages [[1 2]], :next 9, :status 200, :up-to-date true}, :node "n2", :of 0}
+{:index 2, :time 20, :process :nemesis, :type :info, :f :partition-ring, :value {:id 1, :name "partition-ring", :stage "begin", :targets ["n1>n2"]}}
+{:index 3, :time 30, :process :nemesis, :type :info, :f :mark, :value "ended"}
+"#;
+    assert_eq!(String::from_utf8(edn).unwrap(), expected);
+}

@@ -57,7 +57,7 @@ async fn limit(stage: &Stage, id: u32, writes_per_s: Option<u32>) -> Result<bool
 /// repaired one.
 pub(super) async fn read_only(stage: &mut Stage) -> Result<(), Error> {
     let ids = stage.pick(1);
-    let open = stage.begin("disk-read-only", names(&ids));
+    let open = stage.begin("disk-ro", names(&ids));
     let mut refused = 0;
     for id in &ids {
         if let Some(disk) = &stage.cluster.node(*id).disk {

@@ -1,5 +1,6 @@
 //! The end of a run: all replicas agree, and say what they have.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,18 +9,19 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::cli;
 use crate::client::http::Http;
 use crate::client::perform::perform;
-use crate::cluster::Cluster;
-use crate::history::{Mark, Op, Recorder};
+use crate::cluster::{Cluster, Error, View};
+use crate::history::{Answer, Client, Failure, Mark, Op, Recorder, StateHash};
 
 /// How long a healed cluster may take until every group has a leader and every replica has what the leader has. Longer
 /// than what is allowed, so that the history shows how long it took.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How long a final read may take, and how often it is tried.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
-const READ_ATTEMPTS: u32 = 5;
+/// How long one of the last reads may take, and how long they are repeated where a node lags.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const FINAL_READS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits until all nodes are ready and all groups are led, or for as long as makes sense.
 pub(super) async fn settle(cluster: &Cluster) {
@@ -29,7 +31,7 @@ pub(super) async fn settle(cluster: &Cluster) {
     }
 }
 
-/// Waits until no replica lacks anything.
+/// Waits until no replica lacks anything, and asks each for its state's hash.
 pub(super) async fn converge(cluster: &Cluster, recorder: &Recorder) {
     let began = Instant::now();
     while began.elapsed() < SETTLE_TIMEOUT {
@@ -39,7 +41,7 @@ pub(super) async fn converge(cluster: &Cluster, recorder: &Recorder) {
                 .iter()
                 .flat_map(|group| &group.replicas)
                 .map(|replica| replica.lag);
-            if lags.all(|lag| lag == Some(0)) {
+            if lags.all(|lag| lag == Some(0)) && hashes(cluster, recorder, &view).await {
                 recorder.mark(Mark::Converged);
                 println!("jepsen: converged after {:.1?}", began.elapsed());
                 return;
@@ -50,42 +52,101 @@ pub(super) async fn converge(cluster: &Cluster, recorder: &Recorder) {
     println!("jepsen: replicas still differ after {SETTLE_TIMEOUT:?}");
 }
 
-/// Every stream as every node has it.
+/// Records the hash of every replica's state, and says whether all replicas of a group were at one index. Upkeep writes
+/// to a group even when no client does, so a round may have to be repeated.
+async fn hashes(cluster: &Cluster, recorder: &Recorder, view: &View) -> bool {
+    let mut are_level = true;
+    for group in &view.groups {
+        let mut applied = BTreeSet::new();
+        for replica in &group.replicas {
+            let Some(id) = view.number(replica.node) else {
+                continue;
+            };
+            match cluster.admin(id).state_hash(group.id).await {
+                Ok(Some(state)) => {
+                    applied.insert(state.applied);
+                    let hash = StateHash {
+                        group: group.id,
+                        applied: state.applied,
+                        hash: state.hash,
+                    };
+                    recorder.state_hash(id, hash);
+                }
+                // A program from before there were hashes.
+                Ok(None) => {}
+                Err(_) => are_level = false,
+            }
+        }
+        are_level &= applied.len() <= 1;
+    }
+    are_level
+}
+
+/// Every stream as every node has it by itself, once that is as far as its tail was when it was asked for it.
 pub(super) async fn read_all(cluster: &Arc<Cluster>, recorder: &Recorder, streams: &[String]) {
     let streams: Arc<[String]> = streams.into();
+    let deadline = Instant::now() + FINAL_READS_TIMEOUT;
     let mut readers = JoinSet::new();
     for node in cluster.members() {
-        let mut client = recorder.client();
-        let mut http = Http::new(node.addresses.client, READ_TIMEOUT);
-        let (id, streams) = (node.id, Arc::clone(&streams));
+        let mut reader = Reader {
+            client: recorder.client(),
+            http: Http::new(node.addresses.client, READ_TIMEOUT),
+            node: node.id,
+            deadline,
+        };
+        let streams = Arc::clone(&streams);
         readers.spawn(async move {
             for stream in streams.iter() {
-                for _ in 0..READ_ATTEMPTS {
-                    let op = Op::FinalRead { stream: stream.clone() };
-                    let pending = client.invoke(Some(id), op.clone());
-                    match perform(&mut http, &op).await {
-                        Ok(answer) => {
-                            pending.ok(answer);
-                            break;
-                        }
-                        Err(failure) => {
-                            let is_definite = failure.is_definite();
-                            pending.fail(failure);
-                            if is_definite {
-                                break;
-                            }
-                            sleep(Duration::from_millis(500)).await;
-                        }
-                    }
-                }
+                reader.read(stream).await;
             }
         });
     }
     while readers.join_next().await.is_some() {}
 }
 
-/// What the checkers say of the history in this folder.
-pub(super) fn judge(store: &Path) -> ExitCode {
-    println!("jepsen: the history is in {}", store.display());
-    ExitCode::SUCCESS
+/// Reads what one node has.
+struct Reader {
+    client: Client,
+    http: Http,
+    node: u32,
+    deadline: Instant,
+}
+
+impl Reader {
+    async fn read(&mut self, stream: &str) {
+        let stream = || stream.to_owned();
+        loop {
+            let tail = self.perform(Op::Head { stream: stream() }).await;
+            let read = self.perform(Op::FinalRead { stream: stream() }).await;
+            let is_done = match (tail, read) {
+                (Ok(tail), Ok(read)) => read.next >= tail.next && read.closed == tail.closed,
+                // Gone, and known to be.
+                (Err(tail), Err(read)) => tail.is_definite() && read.is_definite(),
+                (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+            };
+            if is_done || Instant::now() >= self.deadline {
+                return;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn perform(&mut self, op: Op) -> Result<Answer, Failure> {
+        let pending = self.client.invoke(Some(self.node), op.clone());
+        let result = perform(&mut self.http, &op).await;
+        match &result {
+            Ok(answer) => pending.ok(answer.clone()),
+            Err(failure) => pending.fail(failure.clone()),
+        }
+        result
+    }
+}
+
+/// Judges the history in this folder and writes the report; the exit code is 0 for valid, 1 for invalid, 2 for unknown.
+///
+/// # Errors
+/// When the history cannot be read, or the report not be written.
+pub(super) fn judge(store: &Path) -> Result<ExitCode, Error> {
+    let verdict = cli::conclude(store).map_err(Error::state)?;
+    Ok(cli::exit_code(verdict))
 }

@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 pub use options::RunOptions;
 
-use crate::cluster::{Error, Place, binary, sandbox};
+pub use crate::cluster::Error;
+use crate::cluster::{Place, binary, sandbox};
 use crate::doctor;
 
 /// Does a run: in a sandbox where that is possible, else on loopback.

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use super::finish;
 use super::options::RunOptions;
+use crate::check;
 use crate::cluster::{Cluster, Error, Place, Setup, binary, sandbox};
 use crate::doctor::Machine;
-use crate::history::{LogFile, Mark, Recorder, Run};
+use crate::history::{Limits, LogFile, Mark, Recorder, Run};
 use crate::nemesis::{self, Kind, Stage};
 use crate::workload::Load;
 
@@ -51,7 +52,7 @@ pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> R
     cluster.kill_all().await?;
     ended?;
     recorder.finish().map_err(Error::io("the history"))?;
-    Ok(finish::judge(&store))
+    finish::judge(&store)
 }
 
 /// Load, faults, healing, and what is left.
@@ -187,9 +188,25 @@ fn head(options: &RunOptions, place: Place, setup: &Setup, skipped: Vec<String>)
         place: place.name().to_owned(),
         command: options.command(),
         began: chrono::Utc::now().format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        expects: check::expected(options.workload.name())
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
+        limits: Limits {
+            clock_error_ms: clock_error_ms(options),
+            ..Limits::default()
+        },
         logs: logs.collect(),
         notes,
         ..Run::default()
+    }
+}
+
+/// Two clocks may be wrong in opposite ways.
+fn clock_error_ms(options: &RunOptions) -> u64 {
+    match options.nemesis.contains(&Kind::Clock) {
+        true => 2 * nemesis::clock::LARGEST_MS.unsigned_abs(),
+        false => 0,
     }
 }
 

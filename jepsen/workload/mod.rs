@@ -4,8 +4,22 @@
 //! |---|---|
 //! | `worker` | what all clients have in common |
 //! | `queue` | appends, and reads on every node |
+//! | `producer` | idempotent producers that repeat, and fence each other |
+//! | `tail` | where streams end, as every node has it |
+//! | `live` | readers that stay, and come back |
+//! | `close` | streams that end |
+//! | `fork` | streams that begin as others |
+//! | `ttl` | streams that expire |
+//! | `churn` | streams deleted and made again |
 
+pub(crate) mod churn;
+pub(crate) mod close;
+pub(crate) mod fork;
+pub(crate) mod live;
+pub(crate) mod producer;
 pub(crate) mod queue;
+pub(crate) mod tail;
+pub(crate) mod ttl;
 pub(crate) mod worker;
 
 use std::str::FromStr;
@@ -19,11 +33,38 @@ pub(crate) use worker::{Load, Worker};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Workload {
     Queue,
+    Producer,
+    Tail,
+    Live,
+    Close,
+    Fork,
+    Ttl,
+    Churn,
 }
 
 /// All workloads, with what they do.
-pub(crate) const WORKLOADS: [(Workload, &str, &str); 1] =
-    [(Workload::Queue, "queue", "appends, and reads on every node")];
+pub(crate) const WORKLOADS: [(Workload, &str, &str); 8] = [
+    (Workload::Queue, "queue", "appends, and reads on every node"),
+    (
+        Workload::Producer,
+        "producer",
+        "idempotent producers that repeat, and fence each other",
+    ),
+    (
+        Workload::Tail,
+        "tail",
+        "appends, HEAD and reads of few streams on every node",
+    ),
+    (
+        Workload::Live,
+        "live",
+        "long-poll and SSE, cut off anywhere and gone on with",
+    ),
+    (Workload::Close, "close", "streams closed while others append to them"),
+    (Workload::Fork, "fork", "forks of forks across groups, and deletes"),
+    (Workload::Ttl, "ttl", "streams that expire, used and not used"),
+    (Workload::Churn, "churn", "streams deleted and made again"),
+];
 
 impl Workload {
     /// Its name on the command line and in histories.
@@ -34,9 +75,7 @@ impl Workload {
 
     /// How many clients it has.
     pub(crate) const fn clients(self) -> u32 {
-        match self {
-            Self::Queue => 12,
-        }
+        12
     }
 
     /// Makes the streams that all clients share.
@@ -44,6 +83,13 @@ impl Workload {
         let mut worker = Worker::new(load, 0);
         match self {
             Self::Queue => queue::prepare(&mut worker).await,
+            Self::Producer => producer::prepare(&mut worker).await,
+            Self::Tail => tail::prepare(&mut worker).await,
+            Self::Live => live::prepare(&mut worker).await,
+            Self::Close => close::prepare(&mut worker).await,
+            Self::Fork => fork::prepare(&mut worker).await,
+            Self::Ttl => ttl::prepare(&mut worker).await,
+            Self::Churn => {}
         }
     }
 
@@ -54,6 +100,13 @@ impl Workload {
             let worker = Worker::new(load, index);
             match self {
                 Self::Queue => clients.spawn(queue::work(worker, index)),
+                Self::Producer => clients.spawn(producer::work(worker, index)),
+                Self::Tail => clients.spawn(tail::work(worker)),
+                Self::Live => clients.spawn(live::work(worker, index)),
+                Self::Close => clients.spawn(close::work(worker, index)),
+                Self::Fork => clients.spawn(fork::work(worker)),
+                Self::Ttl => clients.spawn(ttl::work(worker)),
+                Self::Churn => clients.spawn(churn::work(worker)),
             };
         }
         clients

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,11 @@ pub(crate) struct Load {
     interval: Duration,
     stop: watch::Receiver<bool>,
     streams: Mutex<BTreeSet<String>>,
+    /// Names that clients made up and others may use.
+    pool: Mutex<Vec<String>>,
+    /// Counts up, for names.
+    counter: AtomicU64,
+    began: Instant,
 }
 
 impl Load {
@@ -48,6 +54,9 @@ impl Load {
             interval: Duration::from_secs_f64(f64::from(clients) / rate.max(1) as f64),
             stop,
             streams: Mutex::default(),
+            pool: Mutex::default(),
+            counter: AtomicU64::new(0),
+            began: Instant::now(),
         })
     }
 
@@ -113,6 +122,32 @@ impl Worker {
     /// How many nodes there are.
     pub(crate) fn nodes(&self) -> u32 {
         u32::try_from(self.load.nodes.len()).unwrap_or(1)
+    }
+
+    /// A number that nobody else has.
+    pub(crate) fn number(&self) -> u64 {
+        self.load.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How long the load has been going on.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.load.began.elapsed()
+    }
+
+    /// Lets all clients use a stream.
+    pub(crate) fn share(&self, stream: String) {
+        self.load
+            .pool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(stream);
+    }
+
+    /// One of the newest `count` streams that are shared.
+    pub(crate) fn shared(&mut self, count: usize) -> Option<String> {
+        let pool = self.load.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = &pool[pool.len().saturating_sub(count)..];
+        self.rng.choice(newest).cloned()
     }
 
     /// Asks another node from now on.

@@ -96,6 +96,15 @@ pub trait Storage: Send + Sync + 'static {
     /// [`StorageError`].
     fn applied(&self) -> Result<Option<Bytes>, StorageError>;
 
+    /// Whether batches with so many payload bytes together fit the disk, with something to spare. Whoever may not lose a
+    /// batch asks first, and waits.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn has_room(&self, _payload_bytes: u64) -> Result<bool, StorageError> {
+        Ok(true)
+    }
+
     /// Makes durable whatever was applied before the call. Closing a store does not.
     ///
     /// # Errors

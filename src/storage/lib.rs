@@ -47,7 +47,7 @@ pub use contract::{Export, Import, Inherited, PendingCheckpoint, Storage};
 pub use error::StorageError;
 pub use file::{FileOptions, FileStorage};
 pub use memory::MemoryStorage;
-pub use redb::{RedbOptions, RedbStorage};
+pub use redb::{RealFiles, RedbOptions, RedbStorage, StoreFiles};
 pub use reference::{
     Boundary, Elsewhere, Fetched, Given, Probed, RETAINED_FOR_MS, Reference, ReferenceCursor, ReferencePage, Retained,
 };

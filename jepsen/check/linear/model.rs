@@ -131,7 +131,11 @@ impl<'h> Call<'h> {
         };
         let mut life = life.clone();
         if life.closed {
-            let again = life.closed_by.as_ref() == producer && (producer.is_some() || messages.is_empty());
+            // A plain close may come again, and the very write that closed it.
+            let again = match producer {
+                None => messages.is_empty(),
+                Some(_) => life.closed_by.as_ref() == producer,
+            };
             return (again && close && is_new != Some(true)).then_some(Some(Rc::new(life.at(next)?)));
         }
         match producer.map(|producer| (producer, life.takes(producer))) {
@@ -163,8 +167,10 @@ impl<'h> Call<'h> {
             _ => None,
         };
         let taken = |life: &Life| producer.map(|producer| life.takes(producer));
+        if is_not_found(refusal) {
+            return state.is_none();
+        }
         match (refusal.code.as_str(), state) {
-            ("stream-not-found" | "stream-gone", state) => state.is_none(),
             ("stream-exists", Some(life)) => {
                 matches!(self.op, Op::Create { close, .. } if *close != life.closed)
             }
@@ -185,18 +191,18 @@ impl<'h> Call<'h> {
     }
 }
 
+/// A HEAD's refusal has no body, and so no code.
+const fn is_not_found(failure: &Failure) -> bool {
+    matches!(failure.status, Some(404 | 410))
+}
+
 /// Refusals from which the state follows.
 fn is_telling(failure: &Failure) -> bool {
-    matches!(
+    let telling = matches!(
         failure.code.as_str(),
-        "stream-not-found"
-            | "stream-gone"
-            | "stream-exists"
-            | "stream-closed"
-            | "producer-fenced"
-            | "producer-gap"
-            | "producer-epoch-start"
-    )
+        "stream-exists" | "stream-closed" | "producer-fenced" | "producer-gap" | "producer-epoch-start"
+    );
+    telling || is_not_found(failure)
 }
 
 /// How a producer's write is to be taken.

@@ -2,7 +2,7 @@
 
 use super::build::*;
 use super::{Planted, all_are_found};
-use crate::history::LiveMode;
+use crate::history::{From, LiveMode, Op};
 
 /// Four acknowledged messages, ten bytes each.
 fn four(b: &mut Build) {
@@ -77,6 +77,16 @@ pub(super) const PLANTED: &[Planted] = &[
             );
         },
     ),
+    ("live: from `now`, a message is left out", "live", "skipped", |b| {
+        four(b);
+        let op = Op::Live {
+            stream: "s".to_owned(),
+            from: From::Now,
+            mode: LiveMode::Sse,
+            session: 1,
+        };
+        b.op(11..50, 2, op, page_with(0, &[2, 4], 40, |answer| answer.start = None));
+    }),
     ("a long-poll leaves a message out", "live", "skipped", |b| {
         four(b);
         b.live(60..70, 1, LiveMode::LongPoll, 10, &[3, 4], 40);

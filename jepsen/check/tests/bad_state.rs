@@ -62,6 +62,34 @@ pub(super) const PLANTED: &[Planted] = &[
         b.last("s", 2, &[], 0);
         b.last("s", 3, &[1], 10);
     }),
+    (
+        "a replica has more than another one later, though nothing is unknown",
+        "liveness",
+        "not-converged",
+        |b| {
+            one(b);
+            b.append("s", 30..40, &[2], 20);
+            b.last("s", 1, &[1, 2], 20);
+            b.last("s", 2, &[1], 10);
+            b.last("s", 3, &[1, 2], 20);
+        },
+    ),
+    (
+        "one replica is closed for ever, one open",
+        "liveness",
+        "not-converged",
+        |b| {
+            one(b);
+            b.op(30..40, 1, close("s"), ok_closed(204, 10));
+            b.last("s", 1, &[1], 10);
+            b.op(
+                HEALED + 2_000..HEALED + 2_001,
+                2,
+                last("s"),
+                page_with(0, &[1], 10, |answer| answer.closed = true),
+            );
+        },
+    ),
     ("a replica does not have the stream", "liveness", "not-converged", |b| {
         one(b);
         b.last("s", 1, &[1], 10);

@@ -3,7 +3,7 @@
 use super::build::*;
 use super::{judge, said};
 use crate::check::Verdict;
-use crate::history::{Body, Failure, From, LiveMode, Mark, Op, Stage};
+use crate::history::{Answer, Body, Failure, From, LiveMode, Mark, Op, Stage};
 
 /// What is fine about it, and which checkers must have had something to check.
 type Good = (&'static str, &'static [&'static str], fn(&mut Build));
@@ -416,6 +416,80 @@ const GOOD: &[Good] = &[
         b.op(3..4, 1, close("s"), ok_closed(204, 0));
         b.op(5..6, 1, create("s"), refused(409, "stream-exists"));
     }),
+    (
+        "a producer's number is used for another write: its duplicate says nothing of that one",
+        &["close"],
+        |b| {
+            b.create("s", 1..2);
+            let close = Op::Close {
+                stream: "s".to_owned(),
+                producer: producer("p", 0, 0),
+            };
+            b.op(10..20, 1, close, ok_closed(204, 0));
+            let again = Op::Append {
+                stream: "s".to_owned(),
+                messages: ms(&[1]),
+                producer: producer("p", 0, 0),
+                close: true,
+            };
+            b.op(
+                30..40,
+                1,
+                again,
+                Body::Ok(Answer {
+                    closed: true,
+                    duplicate: true,
+                    status: 204,
+                    next: Some(0),
+                    ..Answer::default()
+                }),
+            );
+            b.finals_closed("s", &[], 0);
+        },
+    ),
+    ("a plain close of what a producer has closed", &["linearizable"], |b| {
+        b.create("s", 1..2);
+        let op = Op::Close {
+            stream: "s".to_owned(),
+            producer: producer("p", 0, 0),
+        };
+        b.op(10..20, 1, op, ok_closed(204, 0));
+        b.op(30..40, 1, close("s"), ok_closed(204, 0));
+    }),
+    ("HEAD's refusals have no code", &["linearizable"], |b| {
+        b.op(1..2, 2, head("s"), refused(404, "none"));
+        b.create("s", 3..4);
+        b.op(5..6, 1, delete("s"), ok(204, 0));
+        b.op(7..8, 2, head("s"), refused(404, "none"));
+    }),
+    ("live: from `now` with messages, the place unknown", &["live"], |b| {
+        b.create("s", 1..2);
+        b.append("s", 10..20, &[1], 10);
+        let op = Op::Live {
+            stream: "s".to_owned(),
+            from: From::Now,
+            mode: LiveMode::Sse,
+            session: 1,
+        };
+        b.op(21..60, 2, op, page_with(0, &[2, 3], 30, |answer| answer.start = None));
+        b.append("s", 30..40, &[2], 20);
+        b.append("s", 41..42, &[3], 30);
+        b.finals("s", &[1, 2, 3], 30);
+    }),
+    (
+        "a fork's source is not found, which says nothing of the fork's name",
+        &["ttl"],
+        |b| {
+            b.op(1_000..1_010, 1, create_ttl("s", 10_000), ok(201, 0));
+            b.op(
+                2_000..2_010,
+                1,
+                fork("s", "x", None),
+                refused(404, "fork-source-not-found"),
+            );
+            b.op(15_000..15_010, 2, head("s"), refused(404, "none"));
+        },
+    ),
     ("the nemesis did something", &["run"], |b| {
         b.run.nemeses = vec!["kill".to_owned(), "partition".to_owned()];
         b.fault(30, "kill", Stage::Begin, "n1", Some(true));
@@ -426,6 +500,47 @@ const GOOD: &[Good] = &[
         b.hash(10, 1, 100, "aa");
         b.hash(11, 2, 100, "aa");
         b.hash(12, 3, 101, "ab");
+    }),
+    (
+        "an append of unknown outcome takes effect between two final reads",
+        &["liveness"],
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            b.maybe("s", 30..40, &[2]);
+            b.last("s", 1, &[1], 10);
+            b.last("s", 2, &[1, 2], 20);
+            b.last("s", 3, &[1, 2], 20);
+        },
+    ),
+    (
+        "a close of unknown outcome takes effect between two final reads",
+        &["liveness"],
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            b.op(30..40, 1, close("s"), unknown());
+            b.last("s", 1, &[1], 10);
+            for node in 2..=3 {
+                let at = HEALED + 1_000 * u64::from(node);
+                b.op(
+                    at..at + 1,
+                    node,
+                    last("s"),
+                    page_with(0, &[1], 10, |answer| answer.closed = true),
+                );
+            }
+        },
+    ),
+    ("a stream expires between two final reads", &["liveness"], |b| {
+        b.op(HEALED - 9_000..HEALED - 8_990, 1, create_ttl("s", 10_000), ok(201, 0));
+        b.last("s", 1, &[], 0);
+        b.op(
+            HEALED + 9_000..HEALED + 9_001,
+            2,
+            last("s"),
+            refused(404, "stream-not-found"),
+        );
     }),
     (
         "a final read fails and is repeated, a write is slow after healing",

@@ -47,7 +47,7 @@ impl Order {
         // anywhere. Live pieces come last: they are compared with the rest, and have a checker of their own.
         let stage = |segment: &Segment<'_>| match segment.kind {
             Kind::Live(_) => 2,
-            _ => u8::from(segment.start > 0),
+            _ => u8::from(segment.start != Some(0)),
         };
         segments.sort_by_key(|segment| {
             let length = Reverse(segment.messages().len());
@@ -118,7 +118,9 @@ impl Order {
             }
         }
         self.reads += 1;
-        self.note(segment.start, base, segment.index());
+        if let Some(start) = segment.start {
+            self.note(start, base, segment.index());
+        }
         for (n, offset) in &segment.answer.marks {
             self.note(
                 *offset,
@@ -130,7 +132,7 @@ impl Order {
     }
 
     fn place(&mut self, segment: &Segment<'_>, strict: bool) -> Option<usize> {
-        if let Some(rank) = self.rank_at(segment.start) {
+        if let Some(rank) = segment.start.and_then(|start| self.rank_at(start)) {
             return Some(rank);
         }
         let first = *segment.messages().first()?;
@@ -138,7 +140,8 @@ impl Order {
             return strict.then_some(*rank);
         }
         let (end, (_, by)) = self.offsets.last_key_value()?;
-        if segment.start > *end {
+        let start = segment.start?;
+        if start > *end {
             // A stand-in takes the place of whatever lies between, so that every place has one offset.
             let gap = self.messages.len();
             self.gaps.push(gap);
@@ -149,10 +152,7 @@ impl Order {
         if strict && self.gaps.is_empty() {
             self.conflicts.push(Conflict {
                 kind: "unordered",
-                text: format!(
-                    "a read from {} shows {first}, which a longer read over that place does not have",
-                    segment.start
-                ),
+                text: format!("a read from {start} shows {first}, which a longer read over that place does not have"),
                 events: vec![segment.index(), *by],
             });
         }

@@ -17,7 +17,8 @@ pub(crate) struct Segment<'h> {
     pub(crate) operation: &'h Operation,
     pub(crate) answer: &'h Answer,
     pub(crate) kind: Kind,
-    pub(crate) start: u64,
+    /// Where it begins; `None` for a live reader from `now` that was not told.
+    pub(crate) start: Option<u64>,
     pub(crate) next: u64,
     /// Which life its entity tag names.
     pub(crate) life: Option<&'h str>,
@@ -54,7 +55,7 @@ impl<'h> Segment<'h> {
             operation,
             answer,
             kind,
-            start: answer.start.or(asked)?,
+            start: answer.start.or(asked),
             next,
             life: answer.etag.as_deref().map(life),
         })

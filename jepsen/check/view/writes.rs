@@ -1,6 +1,6 @@
 //! Writes of messages, with all attempts at one write together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::history::{Answer, History, MessageId, Op, Operation, Outcome, Producer};
 
@@ -68,10 +68,39 @@ pub(crate) fn gather(history: &History) -> (Vec<Write<'_>>, HashMap<MessageId, (
             index: operation.index,
         });
     }
+    let reused = reused(history);
     for write in &mut writes {
-        write.judge();
+        let is_reused = write
+            .producer
+            .is_some_and(|producer| reused.contains(&(write.stream, producer)));
+        write.judge(is_reused);
     }
     (writes, written)
+}
+
+/// The tuples under which different writes were sent to one stream: `duplicate` does not say of which then.
+fn reused(history: &History) -> HashSet<(&str, &Producer)> {
+    let mut first: HashMap<(&str, &Producer), &[MessageId]> = HashMap::new();
+    let mut reused = HashSet::new();
+    for operation in &history.operations {
+        let (producer, messages) = match &operation.op {
+            Op::Append {
+                producer: Some(producer),
+                messages,
+                ..
+            } => (producer, messages.as_slice()),
+            Op::Close {
+                producer: Some(producer),
+                ..
+            } => (producer, [].as_slice()),
+            _ => continue,
+        };
+        let tuple = (operation.op.stream(), producer);
+        if *first.entry(tuple).or_insert(messages) != messages {
+            reused.insert(tuple);
+        }
+    }
+    reused
 }
 
 /// The messages that an operation would append; `None` if it appends none.
@@ -94,7 +123,7 @@ pub(crate) fn stored(operation: &Operation, answer: &Answer) -> bool {
 }
 
 impl Write<'_> {
-    fn judge(&mut self) {
+    fn judge(&mut self, is_reused: bool) {
         for attempt in &self.attempts {
             match &attempt.outcome {
                 Outcome::Ok(answer) if stored(attempt, answer) => {
@@ -106,7 +135,7 @@ impl Write<'_> {
                     // It was this attempt: what the others do is for the exactly-once checker.
                     return;
                 }
-                Outcome::Ok(answer) if answer.duplicate => {
+                Outcome::Ok(answer) if answer.duplicate && !is_reused => {
                     if self.fate != Fate::Done {
                         self.index = attempt.index;
                     }
@@ -114,7 +143,7 @@ impl Write<'_> {
                     self.from_ns = self.from_ns.min(attempt.invoke_ns);
                     self.by_ns = self.by_ns.min(attempt.return_ns);
                 }
-                Outcome::Info(_) => {
+                Outcome::Info(_) | Outcome::Ok(Answer { duplicate: true, .. }) => {
                     if self.fate == Fate::Refused {
                         self.fate = Fate::Unknown;
                     }

@@ -6,6 +6,7 @@
 mod commit;
 mod digest;
 mod export;
+mod files;
 mod held;
 mod layered;
 mod loose;
@@ -27,6 +28,8 @@ use weir_protocol::{
 
 use self::commit::End;
 use self::export::{RedbExport, RedbImport};
+use self::files::Severable;
+pub use self::files::{RealFiles, StoreFiles};
 use self::space::Space;
 use self::store::Store;
 use self::tables::{EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
@@ -64,12 +67,22 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError`] when the file cannot be opened, is held by another process, or was written in another layout.
     pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
+        Self::open_in(options, Arc::new(RealFiles))
+    }
+
+    /// As [`RedbStorage::open`], but in other files than the operating system's.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::open`].
+    pub fn open_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let database = builder.create(&options.path).map_err(fault)?;
+        let (backend, is_cut) = Severable::new(files.open(&options.path)?);
+        let database = builder.create_with_backend(backend).map_err(fault)?;
         prepare(&database)?;
+        let space = Space::of(&options.path, files);
         Ok(Self {
-            store: Arc::new(Store::new(database, Space::of(&options.path))),
+            store: Arc::new(Store::new(database, space, is_cut)),
         })
     }
 
@@ -78,7 +91,15 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError`] when the file cannot be made.
     pub fn import(options: &RedbOptions) -> Result<Box<dyn Import>, StorageError> {
-        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes)?))
+        Self::import_in(options, Arc::new(RealFiles))
+    }
+
+    /// As [`RedbStorage::import`], but in other files than the operating system's.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::import`].
+    pub fn import_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Box<dyn Import>, StorageError> {
+        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes, files)?))
     }
 }
 
@@ -126,6 +147,9 @@ impl Storage for RedbStorage {
         self.store.write(|writer| {
             let is_checkpoint = batch.durable && batch.commands.is_empty();
             let is_durable = batch.durable;
+            if is_checkpoint {
+                self.store.check_room()?;
+            }
             let (applied, mutations) = machine::run(&self.store.snapshot()?, batch)?;
             let changes = !mutations.is_empty();
             if changes {
@@ -182,6 +206,10 @@ impl Storage for RedbStorage {
         self.store.snapshot()?.applied()
     }
 
+    fn has_room(&self, payload_bytes: u64) -> Result<bool, StorageError> {
+        self.store.has_room(payload_bytes)
+    }
+
     fn checkpoint(&self) -> Result<(), StorageError> {
         self.store.write(|writer| {
             self.store.freeze(End::Checkpoint)?;
@@ -197,6 +225,7 @@ impl Storage for RedbStorage {
                 applied: Some(applied),
                 ..Mutations::default()
             };
+            self.store.check_room()?;
             self.store.hold(writer, mutations)?;
             self.store.freeze(End::Checkpoint)
         })?;

@@ -3,8 +3,11 @@
 //! After a write that found no space, redb takes no further one until the file is opened again. So a batch that might
 //! not fit is refused before redb sees it.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::files::StoreFiles;
 use crate::error::StorageError;
 use crate::rows::Mutations;
 
@@ -31,13 +34,15 @@ pub(super) enum Room {
 #[derive(Debug)]
 pub(super) struct Space {
     dir: PathBuf,
+    files: Arc<dyn StoreFiles>,
 }
 
 impl Space {
-    pub(super) fn of(file: &Path) -> Self {
+    pub(super) fn of(file: &Path, files: Arc<dyn StoreFiles>) -> Self {
         let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
         Self {
             dir: dir.unwrap_or(Path::new(".")).to_owned(),
+            files,
         }
     }
 
@@ -49,10 +54,19 @@ impl Space {
     pub(super) fn check(&self, mutations: &Mutations, unsynced_bytes: u64) -> Result<(), StorageError> {
         let rows = mutations.rows.values().flatten();
         let bytes: u64 = rows.map(|row| row.payload.len() as u64).sum();
-        if bytes > 0 && free_bytes(&self.dir)? < MARGIN_BYTES + (unsynced_bytes + bytes) * BYTES_PER_BYTE {
+        if bytes > 0 && self.files.free_bytes(&self.dir)? < MARGIN_BYTES + (unsynced_bytes + bytes) * BYTES_PER_BYTE {
             return Err(StorageError::Full);
         }
         Ok(())
+    }
+
+    /// Whether so much payload that has not reached the disk fits, and a margin beside it: others write to this disk as
+    /// well.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`] when the disk does not tell.
+    pub(super) fn has_room(&self, unsynced_bytes: u64) -> Result<bool, StorageError> {
+        Ok(self.files.free_bytes(&self.dir)? >= 2 * MARGIN_BYTES + unsynced_bytes * BYTES_PER_BYTE)
     }
 
     /// Which housekeeping fits.
@@ -60,7 +74,7 @@ impl Space {
     /// # Errors
     /// [`StorageError::Io`] when the disk does not tell.
     pub(super) fn room(&self) -> Result<Room, StorageError> {
-        Ok(match free_bytes(&self.dir)? {
+        Ok(match self.files.free_bytes(&self.dir)? {
             PACKING_BYTES.. => Room::Plenty,
             bytes if bytes >= MARGIN_BYTES / 2 => Room::Little,
             _ => Room::None,
@@ -69,13 +83,13 @@ impl Space {
 }
 
 #[cfg(not(test))]
-fn free_bytes(dir: &Path) -> Result<u64, StorageError> {
-    let disk = rustix::fs::statvfs(dir).map_err(|error| StorageError::from(std::io::Error::from(error)))?;
+pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(dir)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]
-use tests::free_bytes;
+pub(super) use tests::free_bytes;
 
 #[cfg(test)]
 mod tests {
@@ -93,7 +107,7 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the real one can fail")]
-    pub(super) fn free_bytes(_: &Path) -> Result<u64, StorageError> {
+    pub(in crate::redb) fn free_bytes(_: &Path) -> io::Result<u64> {
         Ok(FREE_BYTES.get())
     }
 

@@ -6,7 +6,8 @@
 //! Locks are taken in this order: `writer`, `file`, `layers`. Only `layers` is ever waited for by readers, and nobody
 //! does more under it than take a view.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ::redb::Database;
 
@@ -15,7 +16,7 @@ use super::held::Held;
 use super::latched;
 use super::layered::Layered;
 use super::loose::Loose;
-use super::space::Space;
+use super::space::{Room, Space};
 use super::view::View;
 use crate::error::StorageError;
 use crate::rows::Mutations;
@@ -29,6 +30,8 @@ pub(super) type Snapshot = Layered<Layered<View>>;
 /// One redb file, and what belongs over it.
 pub(super) struct Store {
     pub(super) database: Database,
+    /// Once it is set, nothing more is written.
+    is_cut: Arc<AtomicBool>,
     pub(super) space: Space,
     /// Held by whoever applies.
     writer: Mutex<Writer>,
@@ -71,9 +74,10 @@ struct Frozen {
 }
 
 impl Store {
-    pub(super) fn new(database: Database, space: Space) -> Self {
+    pub(super) fn new(database: Database, space: Space, is_cut: Arc<AtomicBool>) -> Self {
         Self {
             database,
+            is_cut,
             space,
             writer: Mutex::default(),
             file: Mutex::default(),
@@ -129,17 +133,35 @@ impl Store {
         result
     }
 
+    /// Payload that may not have reached the disk.
+    fn unsynced_bytes(&self) -> u64 {
+        let layers = self.layers();
+        let frozen = layers.frozen.as_ref().map_or(0, |frozen| frozen.held.payload_bytes());
+        layers.lazy_bytes + frozen + layers.active.payload_bytes()
+    }
+
+    /// See [`crate::Storage::has_room`].
+    pub(super) fn has_room(&self, payload_bytes: u64) -> Result<bool, StorageError> {
+        self.space.has_room(self.unsynced_bytes() + payload_bytes)
+    }
+
+    /// A checkpoint that redb finds no space for would be the store's end; one that comes later is none.
+    ///
+    /// # Errors
+    /// [`StorageError::Full`] when it should come later; [`StorageError::Io`] when the disk does not tell.
+    pub(super) fn check_room(&self) -> Result<(), StorageError> {
+        match self.space.room()? {
+            Room::Plenty | Room::Little => Ok(()),
+            Room::None => Err(StorageError::Full),
+        }
+    }
+
     /// Adds a batch's changes, if they fit on the disk. Whoever calls this is the one that applies.
     ///
     /// # Errors
     /// [`StorageError::Full`], and those of the file.
     pub(super) fn hold(&self, writer: &mut Writer, mutations: Mutations) -> Result<(), StorageError> {
-        let unsynced_bytes = {
-            let layers = self.layers();
-            let frozen = layers.frozen.as_ref().map_or(0, |frozen| frozen.held.payload_bytes());
-            layers.lazy_bytes + frozen + layers.active.payload_bytes()
-        };
-        self.space.check(&mutations, unsynced_bytes)?;
+        self.space.check(&mutations, self.unsynced_bytes())?;
         writer.is_dirty = true;
         let held_bytes = {
             let mut layers = self.layers();
@@ -197,5 +219,17 @@ impl Store {
             End::Durable | End::Checkpoint => 0,
         };
         Ok(())
+    }
+}
+
+impl Drop for Store {
+    /// redb would make durable whatever was committed before. But what was not checkpointed is not complete without
+    /// what the checkpoint would have said ([`crate::Batch::applied`]), and may be ahead of the log: the store goes back
+    /// to its last checkpoint, as after a crash.
+    fn drop(&mut self) {
+        if self.file.get_mut().is_ok_and(|file| !file.is_dirty) {
+            return;
+        }
+        self.is_cut.store(true, Ordering::Relaxed);
     }
 }
