@@ -10,7 +10,7 @@ use weir_meta::{GroupId, MetaCommand, MetaOutcome, MetaState, NodeId, NodeState}
 
 use crate::control::{CommandError, Commands, Hosting, MetaMachine, group_status, hand_over};
 use crate::peer::Peers;
-use crate::raft::ReplicaStatus;
+use crate::raft::{Machine, ReplicaStatus};
 
 /// The admin side of a node. Every node answers for the whole cluster.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct Admin {
     hosting: Arc<Hosting>,
     peers: Arc<Peers>,
     node: NodeId,
+    /// Held while a state is read for its hash: one at a time is enough of a load.
+    hashing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why an order was not carried out.
@@ -119,6 +121,21 @@ pub struct ReplicaLine {
     pub lag: Option<u64>,
 }
 
+/// A hash of all that a replica's state holds. Replicas of a group that have applied the same entries have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReplicaHash {
+    /// The group; 0 is the meta group.
+    pub group: u64,
+    /// The replica's node.
+    pub node: u64,
+    /// The replica.
+    pub replica: u64,
+    /// The index of the last entry that the state includes.
+    pub applied: u64,
+    /// 32 hexadecimal digits.
+    pub hash: String,
+}
+
 /// Whether the planners have nothing more to do.
 fn is_planned(state: &MetaState) -> bool {
     state.moves() == 0
@@ -141,6 +158,7 @@ impl Admin {
             hosting,
             peers,
             node,
+            hashing: Arc::default(),
         }
     }
 
@@ -282,6 +300,37 @@ impl Admin {
                 format!("{from} gives way to {to}")
             }),
         }
+    }
+
+    /// A hash of the state of this node's replica of `group`. Reads all of it, while writes go on.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn state_hash(&self, group: u64) -> Result<ReplicaHash, AdminError> {
+        let (replica, machine): (u64, Arc<dyn Machine>) = if group == 0 {
+            (
+                self.commands.replica().id(),
+                Arc::clone(&self.machine) as Arc<dyn Machine>,
+            )
+        } else {
+            let hosted = self.hosting.group(group).and_then(|group| group.hosted());
+            let unknown = || AdminError::Unknown(format!("there is no replica of group {group} on this node"));
+            let hosted = hosted.ok_or_else(unknown)?;
+            (hosted.replica.id(), Arc::clone(&hosted.machine) as Arc<dyn Machine>)
+        };
+        let _turn = self.hashing.lock().await;
+        let read = tokio::task::spawn_blocking(move || machine.state_hash()).await;
+        let failed =
+            |error: String| AdminError::Unavailable(format!("the state of group {group} cannot be read: {error}"));
+        let read = read.map_err(|error| failed(error.to_string()))?;
+        let state = read.map_err(|error| failed(error.to_string()))?;
+        Ok(ReplicaHash {
+            group,
+            node: self.node.0,
+            replica,
+            applied: state.applied,
+            hash: format!("{:032x}", state.hash),
+        })
     }
 
     /// Has the control plane carry out a command.

@@ -45,7 +45,7 @@ mod raft;
 mod router;
 mod view;
 
-pub use admin::{Admin, AdminError, ClusterStatus, GroupStatus, NodeStatus, ReplicaLine};
+pub use admin::{Admin, AdminError, ClusterStatus, GroupStatus, NodeStatus, ReplicaHash, ReplicaLine};
 pub use clock::SystemClock;
 pub use control::{CommandError, FormError, IdentityError};
 pub use node::{CloseError, DEFAULT_KEEP_LOG_BYTES, Node, NodeOptions, OpenError, StorageKind};

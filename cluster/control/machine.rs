@@ -9,9 +9,10 @@ use prost::Message as _;
 use tokio::sync::watch;
 use weir_meta::{MetaCommand, MetaState};
 use weir_proto::{control as pb, raft};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::identity::write_atomically;
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged};
+use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
 
 /// The file's layout: checksum of the rest, length of the position, position, state.
 const HEAD_BYTES: usize = 8;
@@ -155,6 +156,14 @@ impl Machine for MetaMachine {
         self.checkpoint()?;
         let current = self.current();
         Ok((current.position.clone(), Arc::new(Whole(encode(&current)))))
+    }
+
+    fn state_hash(&self) -> io::Result<StateHash> {
+        let current = self.current().clone();
+        Ok(StateHash {
+            applied: current.position.index(),
+            hash: xxh3_128(&encode(&current)),
+        })
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {

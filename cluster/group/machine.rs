@@ -10,11 +10,12 @@ use prost::Message as _;
 use weir_proto::{entry as pb, raft};
 use weir_protocol::Timestamp;
 use weir_storage::{Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::memory::{Memory, Seen};
 use super::watch::Watchers;
 use crate::codec::{Malformed, op_from_pb};
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged};
+use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
 
 /// How a group's store is opened, and replaced by a snapshot.
 #[derive(Debug, Clone)]
@@ -119,6 +120,9 @@ impl StreamsMachine {
     fn add(&self, replicated: &mut Replicated, piece: &mut Piece, entry: Bytes) -> io::Result<()> {
         let batch = pb::Batch::decode(entry).map_err(|error| malformed(error.into()))?;
         let (at, origin) = (replicated.memory.advance(batch.at), batch.origin);
+        if origin != 0 {
+            replicated.memory.heard_of(origin);
+        }
         let mut slots = Vec::with_capacity(batch.proposals.len());
         for proposal in batch.proposals {
             let id = proposal.id;
@@ -219,8 +223,7 @@ impl Machine for StreamsMachine {
     }
 
     fn checkpoint(&self) -> io::Result<()> {
-        let mut replicated = self.replicated();
-        replicated.memory.forget_ended();
+        let replicated = self.replicated();
         let batch = Batch {
             commands: Vec::new(),
             applied: Some(encode(&replicated.position, &replicated.memory, true)),
@@ -240,6 +243,24 @@ impl Machine for StreamsMachine {
             Err(reason) => Arc::new(Impossible(reason.to_string())),
         };
         Ok((position, source))
+    }
+
+    fn state_hash(&self) -> io::Result<StateHash> {
+        let (export, replicated) = {
+            // Nothing is applied while it is held, so the two belong together.
+            let replicated = self.replicated();
+            (self.store().export().map_err(io_error)?, replicated.clone())
+        };
+        let export =
+            export.ok_or_else(|| io::Error::other("this backend serves one node only: there is nothing to compare"))?;
+        let Replicated { position, memory } = replicated;
+        let mut hash = Xxh3::new();
+        hash.update(&encode(&position, &memory, true));
+        hash.update(&export.digest().map_err(io_error)?.to_le_bytes());
+        Ok(StateHash {
+            applied: position.index(),
+            hash: hash.digest128(),
+        })
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {

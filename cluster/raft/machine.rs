@@ -55,11 +55,23 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// A view of the state as it is now, checkpoint included.
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)>;
 
+    /// A hash of the state, and how far it had come. Reads all of it, while entries go on being applied.
+    fn state_hash(&self) -> io::Result<StateHash>;
+
     /// Where a snapshot that is being received goes. What an earlier attempt left is discarded.
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>>;
 
     /// Replaces the state by a received snapshot, at once or not at all.
     fn install(&self, staged: Staged, position: Position) -> io::Result<()>;
+}
+
+/// What two replicas have in common that have applied the same entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StateHash {
+    /// The index of the last entry applied.
+    pub(crate) applied: u64,
+    /// Of everything that follows from the log up to there.
+    pub(crate) hash: u128,
 }
 
 /// A snapshot's bytes, piece by piece.

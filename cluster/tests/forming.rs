@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_cluster::OpenError;
 
-use crate::support::{append, create_text, name, places, read_all, three, until, until_led};
+use crate::support::{append, create_text, name, places, read_all, replicas_are_equal, three, until, until_led};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_started_in_any_order_with_one_late_form_one_cluster() {
@@ -50,6 +50,8 @@ async fn a_restarted_node_rejoins_with_what_it_had() {
     assert_eq!(read_all(&node, "a", Default::default()).await, "one,two,");
     append(&node, "a", "three").await;
     assert_eq!(read_all(&nodes[0], "a", Default::default()).await, "one,two,three");
+    nodes.push(node);
+    replicas_are_equal(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +82,8 @@ async fn a_node_with_an_empty_disk_is_a_new_node() {
         groups.iter().all(|group| on_new(group) && group.replicas.len() == 3)
     })
     .await;
+    nodes.push(node);
+    replicas_are_equal(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use weir_cluster::GroupStatus;
 use weir_cluster::meta::{GroupId, MetaCommand, NodeId};
 use weir_protocol::Consistency;
 
-use crate::support::{Place, append, create_text, name, places, read_all, three, until, until_led};
+use crate::support::{Place, append, create_text, name, places, read_all, replicas_are_equal, three, until, until_led};
 
 fn is_settled(groups: &[GroupStatus], replicas: usize) -> bool {
     let settled = |group: &GroupStatus| {
@@ -46,6 +46,7 @@ async fn one_node_grows_to_three_and_keeps_its_streams() {
             == 3
     })
     .await;
+    replicas_are_equal(&nodes).await;
     // The node that everything came from goes.
     nodes.remove(0).close().await.unwrap();
     for stream in 0..20 {

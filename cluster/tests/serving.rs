@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weir_protocol::{Consistency, ListRequest, TailEvent};
 
-use crate::support::{append, append_by, create_text, name, read_all, three, until_led};
+use crate::support::{append, append_by, create_text, name, read_all, replicas_are_equal, three, until_led};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_node_takes_writes_and_shows_them_at_once() {
@@ -35,6 +35,7 @@ async fn every_node_takes_writes_and_shows_them_at_once() {
     let names: Vec<_> = page.streams.iter().map(|stream| stream.name.to_string()).collect();
     assert_eq!(names, ["s/0", "s/1", "s/10", "s/11", "s/2"]);
     assert!(page.more);
+    replicas_are_equal(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,4 +92,5 @@ async fn losing_leaders_costs_time_but_no_write() {
     for node in &nodes {
         assert_eq!(read_all(node, "load", Consistency::Linearizable).await, expected);
     }
+    replicas_are_equal(&nodes).await;
 }

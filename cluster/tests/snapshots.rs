@@ -2,7 +2,7 @@
 
 use weir_protocol::Consistency;
 
-use crate::support::{append, append_by, create_text, name, places, read_all, until};
+use crate::support::{append, append_by, create_text, name, places, read_all, replicas_are_equal, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_away_for_long_catches_up_by_snapshot() {
@@ -43,8 +43,11 @@ async fn a_node_that_was_away_for_long_catches_up_by_snapshot() {
         read_all(&node, "s", Consistency::Eventual).await == expected
     })
     .await;
+    nodes.push(node);
+    replicas_are_equal(&nodes).await;
     // The producer's state came along: a repetition stores nothing, wherever it is asked.
     nodes.remove(0).close().await.unwrap();
+    let node = nodes.remove(1);
     let repeated = node
         .streams()
         .append(&name("s"), append_by("p", 59, "again"))

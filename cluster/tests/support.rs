@@ -188,6 +188,32 @@ pub(crate) async fn append(node: &Node, stream: &str, text: &str) -> Appended {
     node.streams().append(&name(stream), append_text(text)).await.unwrap()
 }
 
+/// Checks that the replicas of every group hold the same, once they have applied the same. To be called at the end of
+/// every test with several nodes, with all nodes that are in use.
+pub(crate) async fn replicas_are_equal(nodes: &[Node]) {
+    let groups = nodes[0].admin().groups().await;
+    let groups = groups.iter().map(|group| (group.id, group.replicas.len()));
+    for (group, replicas) in std::iter::once((0, nodes.len())).chain(groups) {
+        until("the replicas of a group are at the same index", || async {
+            let mut hashes = std::collections::BTreeMap::new();
+            let mut answers = 0;
+            for node in nodes {
+                if let Ok(state) = node.admin().state_hash(group).await {
+                    let known = hashes.entry(state.applied).or_insert_with(|| state.hash.clone());
+                    assert_eq!(
+                        *known, state.hash,
+                        "group {group} on node {} at {}",
+                        state.node, state.applied
+                    );
+                    answers += 1;
+                }
+            }
+            answers == replicas && hashes.len() == 1
+        })
+        .await;
+    }
+}
+
 /// Waits until every group has a leader.
 pub(crate) async fn until_led(node: &Node) {
     until("every group has a leader", || async {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::bench::{BenchArgs, BenchError};
 use crate::client::{ClientError, StreamArgs};
 use crate::cluster::ClusterArgs;
 use crate::config::{self, ConfigArgs, ConfigError};
@@ -35,6 +36,8 @@ enum Command {
     Config(PrintArgs),
     /// Work with streams on a running server
     Stream(StreamArgs),
+    /// Measure a running server, by a load like that of many clients
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +82,7 @@ impl Cli {
                 io::stdout().write_all(text.as_bytes()).map_err(ClientError::Output)?;
             }
             Command::Stream(args) => on(Builder::new_current_thread(), |runtime| runtime.block_on(args.run()))?,
+            Command::Bench(args) => args.run()?,
         }
         Ok(())
     }
@@ -144,6 +148,15 @@ impl From<DevError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
+        Self {
+            text: error.to_string(),
+            code: error.exit() as u8,
+        }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
         Self {
             text: error.to_string(),
             code: error.exit() as u8,

@@ -14,6 +14,7 @@
 //! | `open_files` | how many files and connections the process may have open |
 //! | `signals` | what asks the process to end |
 //! | `client/` | `weir stream`: one file per operation |
+//! | `bench/` | `weir bench`: a load generator, one file per kind of work |
 //! | `exit` | the exit codes |
 //!
 //! Invariants:
@@ -22,6 +23,7 @@
 //! - Every end of the process has its documented exit code, and stderr's last line says why it is not 0.
 
 mod admin;
+mod bench;
 mod cli;
 mod client;
 mod cluster;

@@ -236,6 +236,13 @@ pub trait Export: Send + Sync {
     /// # Errors
     /// [`StorageError`].
     fn piece(&self, cursor: &Bytes, max_bytes: usize) -> Result<(Bytes, Option<Bytes>), StorageError>;
+
+    /// A hash of all that stores have in common that applied the same commands in the same order. How the commands were
+    /// batched, what [`Batch::applied`] holds and how far housekeeping has come does not count. Reads the whole store.
+    ///
+    /// # Errors
+    /// [`StorageError`], also for damage that is found on the way.
+    fn digest(&self) -> Result<u128, StorageError>;
 }
 
 /// A store that is made from the pieces of an export, in order.

@@ -77,6 +77,13 @@ impl PayloadRef<'_> {
         }
     }
 
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Borrowed(bytes) => bytes,
+        }
+    }
+
     /// A part of the bytes, out of the store. `range` must lie within them.
     pub(crate) fn take(&self, range: Range<usize>) -> Bytes {
         match self {

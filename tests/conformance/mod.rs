@@ -1,9 +1,12 @@
-//! The official suite of the protocol (npm `@durable-streams/server-conformance-tests`), once for each backend.
+//! The official suite of the protocol (npm `@durable-streams/server-conformance-tests`): once for each backend, against
+//! each node of a cluster, and through a proxy that sends each request to another node than the one before.
 
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::harness::cluster::DevCluster;
+use crate::harness::nginx::Nginx;
 use crate::harness::{Storage, Weir, announce, packages};
 
 /// How many tests the pinned version of the suite has for the base protocol.
@@ -28,16 +31,48 @@ fn redb_passes_the_official_suite() {
     passes(Storage::Redb);
 }
 
+/// The suite tests the server's own timeout of long-polls, and waits for it.
+const FLAGS: [&str; 2] = ["--long-poll-timeout", "1s"];
+
+#[test]
+fn each_node_of_a_cluster_passes_the_official_suite() {
+    let cluster = DevCluster::start(&FLAGS);
+    for (number, url) in (1..).zip(cluster.urls()) {
+        passes_at(&format!("node-{number}-of-3"), &url);
+    }
+    cluster.assert_replicas_equal();
+}
+
+#[test]
+fn a_cluster_behind_a_round_robin_proxy_passes_the_official_suite() {
+    let cluster = DevCluster::start(&FLAGS);
+    let proxy = Nginx::start(&cluster.urls());
+    passes_at("nginx-over-3", &proxy.url());
+    let requests = proxy.requests();
+    let (least, most) = (requests.values().min().copied(), requests.values().max().copied());
+    announce(&format!("requests by node: {requests:?}"));
+    // Each went to the next node; nginx logs a request when it ends, and a few may not have.
+    assert_eq!(requests.len(), 3);
+    assert!(
+        least.unwrap() > 300 && most.unwrap() - least.unwrap() < 20,
+        "{requests:?}"
+    );
+    cluster.assert_replicas_equal();
+}
+
 fn passes(storage: Storage) {
-    let weir = Weir::start_with(storage, &["--long-poll-timeout", "1s"], None);
-    let tests = run_suite(&weir);
+    let weir = Weir::start_with(storage, &FLAGS, None);
+    passes_at(storage.name(), &weir.url());
+}
+
+fn passes_at(what: &str, url: &str) {
+    let tests = run_suite(url);
     let (subscriptions, base): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| test.group == SUBSCRIPTIONS_GROUP);
     let count = |status: &str| base.iter().filter(|test| test.status == status).count();
     let (passed, failed) = (count("passed"), count("failed"));
     let skipped = base.len() - passed - failed;
     announce(&format!(
-        "conformance-{}: {passed} passed, {failed} failed, {skipped} skipped",
-        storage.name()
+        "conformance-{what}: {passed} passed, {failed} failed, {skipped} skipped"
     ));
     for test in base.iter().filter(|test| test.status != "passed") {
         eprintln!("{}: {}\n    {}", test.status, test.name, test.message);
@@ -59,7 +94,7 @@ struct Test {
 }
 
 /// One run, without retries, as vitest's own JSON report tells it.
-fn run_suite(weir: &Weir) -> Vec<Test> {
+fn run_suite(url: &str) -> Vec<Test> {
     let directory = packages::npm("conformance");
     let scratch = crate::harness::scratch();
     let report = scratch.path().join("report.json");
@@ -73,7 +108,7 @@ fn run_suite(weir: &Weir) -> Vec<Test> {
         ])
         .arg(format!("--outputFile={}", report.display()))
         .current_dir(&directory)
-        .env("WEIR_URL", weir.url())
+        .env("WEIR_URL", url)
         .output()
         .unwrap();
     // A failed test is a failure of vitest too, so its status says less than the report.

@@ -14,24 +14,24 @@ const PRODUCERS: usize = 12;
 const PLAIN_WRITERS: usize = 2;
 
 /// A message's size in bytes: long enough to be torn, and all of one size, so that offsets tell positions.
-pub(super) const MESSAGE_BYTES: usize = 200;
+pub(crate) const MESSAGE_BYTES: usize = 200;
 
 /// One writer's view of its stream.
 #[derive(Debug, Clone)]
-pub(super) struct Writer {
-    pub(super) id: usize,
-    pub(super) stream: String,
+pub(crate) struct Writer {
+    pub(crate) id: usize,
+    pub(crate) stream: String,
     /// With producer headers: an unanswered write is repeated until it is answered.
-    pub(super) is_producer: bool,
+    pub(crate) is_producer: bool,
     /// The number of the next message, which is also the producer's sequence number.
-    pub(super) next: u64,
+    pub(crate) next: u64,
     /// Each acknowledged message, with the offset that the answer named: where the stream ended after it.
-    pub(super) acknowledged: BTreeMap<u64, String>,
+    pub(crate) acknowledged: BTreeMap<u64, String>,
 }
 
 /// What happened to a stream that is created, closed and deleted again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(crate) enum Life {
     Absent,
     Open,
     Closed,
@@ -55,7 +55,7 @@ pub(super) struct Ledger {
 }
 
 /// A message: who, which, and padding that shows a tear.
-pub(super) fn message(writer: usize, number: u64) -> String {
+pub(crate) fn message(writer: usize, number: u64) -> String {
     let head = format!("{writer:04}:{number:010}:");
     format!("{head}{:.<width$}\n", "", width = MESSAGE_BYTES - head.len() - 1)
 }
@@ -76,13 +76,8 @@ impl Ledger {
             let created = client.put(url).header("content-type", "text/plain").send().unwrap();
             assert_eq!(created.status(), 201);
         }
-        let writers = (0..PRODUCERS + PLAIN_WRITERS).map(|id| Writer {
-            id,
-            stream: format!("crash/{}", id % STREAMS),
-            is_producer: id < PRODUCERS,
-            next: 0,
-            acknowledged: BTreeMap::new(),
-        });
+        let writers =
+            (0..PRODUCERS + PLAIN_WRITERS).map(|id| Writer::new(id, format!("crash/{}", id % STREAMS), id < PRODUCERS));
         let churned = Churned {
             stream: "crash/churned".to_owned(),
             known: Life::Absent,
@@ -107,27 +102,39 @@ impl Ledger {
     /// Compares every stream with what was acknowledged.
     pub(super) fn check(&mut self, weir: &Weir, round: usize) {
         let client = Client::new();
+        let context = format!("round {round}");
         for stream in 0..STREAMS {
-            let name = format!("crash/{stream}");
-            let body = read_all(&client, weir, &name);
-            let found = messages(&body, &name, round);
-            for writer in self.writers.iter().filter(|writer| writer.stream == name) {
-                writer.check(&found, round);
-            }
+            check_stream(
+                &client,
+                &weir.url(),
+                &format!("crash/{stream}"),
+                &self.writers,
+                &context,
+            );
         }
         self.churned.check(&client, weir, round);
     }
 }
 
+/// Compares a stream with what its writers were acknowledged, as the server at `url` has it.
+pub(crate) fn check_stream(client: &Client, url: &str, name: &str, writers: &[Writer], context: &str) -> Vec<u8> {
+    let body = read_all(client, url, name);
+    let found = messages(&body, name, context);
+    for writer in writers.iter().filter(|writer| writer.stream == name) {
+        writer.check(&found, context);
+    }
+    body
+}
+
 /// All bytes of a stream, page by page.
-fn read_all(client: &Client, weir: &Weir, name: &str) -> Vec<u8> {
+pub(crate) fn read_all(client: &Client, url: &str, name: &str) -> Vec<u8> {
     let (mut offset, mut body) = ("-1".to_owned(), Vec::new());
     loop {
         let answer = client
-            .get(format!("{}?offset={offset}", weir.stream_url(name)))
+            .get(format!("{url}/v1/stream/{name}?offset={offset}"))
             .send()
             .unwrap();
-        assert_eq!(answer.status(), 200, "{name}");
+        assert_eq!(answer.status(), 200, "{name} on {url}");
         offset = answer.headers()["stream-next-offset"].to_str().unwrap().to_owned();
         let is_last = answer.headers().contains_key("stream-up-to-date");
         body.extend_from_slice(&answer.bytes().unwrap());
@@ -138,13 +145,13 @@ fn read_all(client: &Client, weir: &Weir, name: &str) -> Vec<u8> {
 }
 
 /// The messages in a stream, each with its number and the position of its end. None may be torn.
-fn messages(body: &[u8], name: &str, round: usize) -> Vec<(usize, u64, u64)> {
+fn messages(body: &[u8], name: &str, context: &str) -> Vec<(usize, u64, u64)> {
     let mut position = 0;
     let whole = body.chunks(MESSAGE_BYTES).map(|bytes| {
         position += bytes.len() as u64;
         let Some((writer, number)) = parse(bytes) else {
             panic!(
-                "round {round}: {name} has a torn message before {position}: {:?}",
+                "{context}: {name} has a torn message before {position}: {:?}",
                 String::from_utf8_lossy(bytes)
             );
         };
@@ -154,11 +161,21 @@ fn messages(body: &[u8], name: &str, round: usize) -> Vec<(usize, u64, u64)> {
 }
 
 impl Writer {
+    pub(crate) fn new(id: usize, stream: String, is_producer: bool) -> Self {
+        Self {
+            id,
+            stream,
+            is_producer,
+            next: 0,
+            acknowledged: BTreeMap::new(),
+        }
+    }
+
     /// Each acknowledged message is there once, at the place that its answer named, in the order of writing; beside
     /// them there is at most what is unanswered.
-    fn check(&self, found: &[(usize, u64, u64)], round: usize) {
+    fn check(&self, found: &[(usize, u64, u64)], context: &str) {
         let mine: Vec<_> = found.iter().filter(|(writer, _, _)| *writer == self.id).collect();
-        let context = format!("round {round}, writer {} in {}", self.id, self.stream);
+        let context = format!("{context}, writer {} in {}", self.id, self.stream);
         for pair in mine.windows(2) {
             assert!(
                 pair[0].1 < pair[1].1,
@@ -211,7 +228,7 @@ impl Churned {
         let body = if found == Life::Absent {
             Vec::new()
         } else {
-            read_all(client, weir, &self.stream)
+            read_all(client, &weir.url(), &self.stream)
         };
         let expected = if found == Life::Closed { "first+last" } else { "first" };
         assert!(

@@ -1,6 +1,6 @@
 //! SIGKILL under load, over HTTP: what was acknowledged is there afterwards, once, in order, and nothing by halves.
 
-mod ledger;
+pub(crate) mod ledger;
 mod load;
 
 use std::time::{Duration, Instant};

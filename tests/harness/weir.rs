@@ -13,11 +13,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long a start may take, recovery included. Generous, as the machine may be busy.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the graceful end may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of its log a failed test shows, in bytes.
-const LOG_TAIL_BYTES: usize = 8 * 1024;
+pub(super) const LOG_TAIL_BYTES: usize = 8 * 1024;
 
 /// A storage backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) struct Weir {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Addresses {
+pub(super) struct Addresses {
     listen: SocketAddr,
     admin: SocketAddr,
 }
@@ -138,13 +138,7 @@ impl Weir {
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("WEIR_") {
-                command.env_remove(name);
-            }
-        }
-        let process = command
+        let process = program()
             .current_dir(self.scratch.path())
             .arg("dev")
             .args(["--storage", self.storage.name()])
@@ -187,20 +181,31 @@ impl Drop for Weir {
     }
 }
 
+/// The binary, without what the tests' own environment would tell it.
+pub(super) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Reads the process's output to its end, so that it never waits for a reader.
-fn drain(process: &mut Child) -> Receiver<String> {
+pub(super) fn drain(process: &mut Child) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     let stdout = process.stdout.take().expect("it is piped");
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // After the first two lines nobody listens any more.
+            // After the first lines nobody listens any more.
             let _ = sender.send(line);
         }
     });
     receiver
 }
 
-fn read_addresses(lines: &Receiver<String>) -> Result<Addresses, String> {
+pub(super) fn read_addresses(lines: &Receiver<String>) -> Result<Addresses, String> {
     let deadline = Instant::now() + START_TIMEOUT;
     let next = |prefix: &str| {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,7 +1,7 @@
 //! What can be seen of the cluster. Any node answers.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<Admin> {
         .route("/v1/cluster", get(status))
         .route("/v1/cluster/nodes", get(nodes))
         .route("/v1/cluster/groups", get(groups))
+        .route("/v1/cluster/groups/{group}/hash", get(hash))
 }
 
 async fn status(State(admin): State<Admin>) -> Result<Response, Problem> {
@@ -35,10 +36,26 @@ async fn groups(State(admin): State<Admin>) -> Result<Response, Problem> {
     ))
 }
 
+async fn hash(State(admin): State<Admin>, Path(group): Path<String>) -> Result<Response, Problem> {
+    let group = number("group", &group)?;
+    Ok(answer(StatusCode::OK, &node(&admin)?.state_hash(group).await?))
+}
+
 /// The node, once there is one to ask.
 pub(super) fn node(admin: &Admin) -> Result<&weir_cluster::Admin, Problem> {
     let starting = || Problem::new(Code::Unavailable, "this node recovers, or waits for the others");
     admin.readiness.node().ok_or_else(starting)
+}
+
+/// A number in a path.
+pub(super) fn number(what: &str, text: &str) -> Result<u64, Problem> {
+    let digits = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok());
+    digits
+        .flatten()
+        .ok_or_else(|| Problem::new(Code::Unknown, format!("there is no {what} '{text}'")))
 }
 
 /// JSON.

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use weir_cluster::meta::{Detail, GroupId, MetaCommand, MetaOutcome, NodeId, ReplicaId};
 
 use super::Admin;
-use super::cluster::{answer, node};
+use super::cluster::{answer, node, number};
 use super::problem::{Code, Problem};
 
 /// An order is a handful of numbers.
@@ -182,16 +182,6 @@ async fn replace(
     };
     let body = json!({ "node": id, "with": order.with, "groups": groups, "version": outcome.version });
     Ok(answer(StatusCode::ACCEPTED, &body))
-}
-
-fn number(what: &str, text: &str) -> Result<u64, Problem> {
-    let digits = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok());
-    digits
-        .flatten()
-        .ok_or_else(|| Problem::new(Code::Unknown, format!("there is no {what} '{text}'")))
 }
 
 /// An order; an empty body is an empty object.

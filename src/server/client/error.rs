@@ -45,6 +45,9 @@ pub(crate) enum ClientError {
     /// The answer is none of the admin API.
     #[error("the answer from {0} cannot be understood; is it the admin port of a Weir server?")]
     NoAdminPort(String),
+    /// Replicas hold different things, or it cannot be said whether they do.
+    #[error("{0}")]
+    NotEqual(String),
     /// The input cannot be read.
     #[error("{} cannot be read: {cause}", path.display())]
     Input {
@@ -125,6 +128,7 @@ impl ClientError {
             Self::Setup(_)
             | Self::NoStreamServer(_)
             | Self::NoAdminPort(_)
+            | Self::NotEqual(_)
             | Self::Input { .. }
             | Self::BadInput(_)
             | Self::Output(_) => Exit::Failed,

@@ -5,10 +5,12 @@
 //! | `api` | the answers, as far as they are used here |
 //! | `show` | `status`, `nodes`, `groups`, and how to add a node |
 //! | `orders` | `transfer`, `move`, `decommission`, `activate`, `remove`, `replace` |
+//! | `hash` | `groups --hash`: whether replicas hold the same |
 //! | `wait` | `--wait` |
 //! | `table` | columns |
 
 mod api;
+mod hash;
 mod orders;
 mod show;
 mod table;
@@ -19,7 +21,7 @@ use clap::{Args, Subcommand};
 use crate::client::{Client, ClientError};
 
 use orders::{MoveArgs, NodeArgs, ReplaceArgs, TransferArgs, WaitNodeArgs};
-use show::StatusArgs;
+use show::{GroupsArgs, StatusArgs};
 
 const DEFAULT_ADMIN_URL: &str = "http://127.0.0.1:4439";
 
@@ -50,7 +52,7 @@ enum Operation {
     /// The nodes
     Nodes,
     /// The groups: who leads them, and where their replicas are
-    Groups,
+    Groups(GroupsArgs),
     /// Say how a node is added: a new one is started with `weir serve --join`
     Add,
     /// Have another replica lead a group
@@ -84,7 +86,8 @@ impl ClusterArgs {
         match &self.operation {
             Operation::Status(args) => show::status(client, args, json).await,
             Operation::Nodes => show::nodes(client, json).await,
-            Operation::Groups => show::groups(client, json).await,
+            Operation::Groups(args) if args.hash => hash::compare(client, json).await,
+            Operation::Groups(_) => show::groups(client, json).await,
             Operation::Add => show::add(client, json).await,
             Operation::Transfer(args) => orders::transfer(client, args, json).await,
             Operation::Move(args) => orders::move_replica(client, args, json).await,

@@ -48,6 +48,14 @@ pub(super) async fn status(client: &Client, args: &StatusArgs, json: bool) -> Re
     report(json, &value, &text)
 }
 
+/// The groups.
+#[derive(Debug, Args)]
+pub(super) struct GroupsArgs {
+    /// Compare what the replicas of each group hold, by asking every node for a hash of its whole state
+    #[arg(long)]
+    pub(super) hash: bool,
+}
+
 /// What is still missing, in a few words.
 fn pending(status: &Status) -> Option<String> {
     (!status.settled).then(|| {

@@ -60,6 +60,10 @@ impl Export for RedbExport {
         }
         Ok((piece.freeze(), None))
     }
+
+    fn digest(&self) -> Result<u128, StorageError> {
+        super::digest::digest(&self.0)
+    }
 }
 
 fn put(piece: &mut BytesMut, table: u8, key: &[u8], value: &[u8]) {
@@ -74,7 +78,12 @@ fn put(piece: &mut BytesMut, table: u8, key: &[u8], value: &[u8]) {
 type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// Shows the entries of a table after a key.
-fn visit(transaction: &ReadTransaction, table: u8, after: Option<&[u8]>, visit: Visit<'_>) -> Result<(), StorageError> {
+pub(super) fn visit(
+    transaction: &ReadTransaction,
+    table: u8,
+    after: Option<&[u8]>,
+    visit: Visit<'_>,
+) -> Result<(), StorageError> {
     let damaged = || StorageError::Damaged("a cursor into an export".to_owned());
     match table {
         0 | 1 => {

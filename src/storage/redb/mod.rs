@@ -3,6 +3,7 @@
 //! Readers see the last committed transaction, durable or not, and never wait for a writer.
 
 mod commit;
+mod digest;
 mod export;
 mod loose;
 mod maintain;

@@ -136,6 +136,24 @@ fn one_node_is_a_cluster() {
         "{groups}"
     );
 
+    let compared = server.cluster(&["groups", "--hash"]).ok();
+    assert_eq!(compared.lines().count(), 6, "{compared}");
+    let is_equal = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        columns.len() == 5 && columns[1] == "1" && columns[3].len() == 32 && columns[4] == "equal"
+    };
+    assert!(compared.lines().skip(1).all(is_equal), "{compared}");
+    let hash = |group: &str| server.admin(&format!("/v1/cluster/groups/{group}/hash"));
+    let (status, before) = hash("1");
+    assert_eq!((status, hash("1").1 == before), (200, true), "{before}");
+    assert_eq!((hash("99").0, hash("x").0), (404, 404));
+    for stream in 0..16 {
+        server
+            .stream(&["create", &format!("any/{stream}"), "--content-type", "text/plain"])
+            .ok();
+    }
+    assert_ne!(hash("1").1, before);
+
     let add = server.cluster(&["add"]).ok();
     let peer = lines[1][5];
     assert!(add.contains(&format!("weir serve --join {peer} --data-dir")), "{add}");

@@ -1,6 +1,6 @@
 //! One node becomes three, and loses nothing.
 
-use crate::support::{Done, Server, cluster_json, eventually, run};
+use crate::support::{Done, Server, cluster_json, eventually, replicas_are_equal, run};
 
 /// Enough that every group has some.
 const STREAMS: usize = 16;
@@ -84,6 +84,7 @@ fn one_node_grows_to_three_without_losing_a_stream() {
     for stream in 0..STREAMS {
         until_it_reads(&first, stream, "before meanwhile after");
     }
+    replicas_are_equal(&second.admin);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::support::{Done, LONG, Running, cluster, cluster_json, eventually, run, weir};
+use crate::support::{Done, LONG, Running, cluster, cluster_json, eventually, replicas_are_equal, run, weir};
 
 /// The ports of three nodes, below those that the system gives to anybody.
 pub(crate) struct Ports {
@@ -122,6 +122,8 @@ fn three_nodes_start_with_one_command_and_outlive_one_of_them() {
         stream(&ports.client(2), &["read", "log"]).out == "written on on"
     });
 
+    replicas_are_equal(&ports.admin(1));
+
     let (first, third) = (process(home.path(), 1), process(home.path(), 3));
     kill("-TERM", &nodes.id());
     assert_eq!(nodes.wait(), 0);
@@ -142,6 +144,7 @@ fn the_nodes_end_with_whoever_started_them() {
     let nodes = three(&ports, home.path(), &[]);
     let status = cluster_json(&ports.admin(2), &["status", "--wait", "--json"]);
     assert_eq!(status["nodes"].as_array().unwrap().len(), 3);
+    replicas_are_equal(&ports.admin(3));
     drop(nodes);
 }
 

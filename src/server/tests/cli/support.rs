@@ -88,6 +88,16 @@ pub(crate) fn cluster_json(admin: &str, args: &[&str]) -> serde_json::Value {
     serde_json::from_str(&printed).unwrap()
 }
 
+/// Checks that the replicas of every group hold the same, once they have applied the same. To be called at the end of
+/// every test with several nodes.
+pub(crate) fn replicas_are_equal(admin: &str) {
+    eventually("the replicas of every group are at the same index", || {
+        let compared = cluster(admin, &["groups", "--hash", "--json"]);
+        assert!(!compared.out.contains("different"), "{}", compared.out);
+        compared.code == 0
+    });
+}
+
 /// Waits until something is so.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + VERY_LONG;
