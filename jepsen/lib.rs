@@ -7,6 +7,7 @@
 //! | `report/` | A run as one page that a person can read |
 //! | `cli/` | The commands on a recorded history: check, export |
 //! | `run/` | A run from start to end |
+//! | `profile/` | Many runs in a row |
 //! | `cluster/` | Real processes, their namespaces and disks |
 //! | `net/` | The network between them, and its faults |
 //! | `nemesis/` | What breaks, when and where |
@@ -22,11 +23,12 @@ pub mod check;
 pub mod cli;
 pub mod history;
 pub mod net;
+pub mod profile;
 pub mod report;
 pub mod run;
 
 mod client;
 mod cluster;
-mod doctor;
+pub mod doctor;
 mod nemesis;
 mod workload;

@@ -3,7 +3,7 @@
 //! Messages are unique, so that almost everything has a closed form: `view` puts the one order of each stream's
 //! messages together from what was read, and a checker compares. Only `linearizable` searches.
 //!
-//! The table [`CHECKERS`] says what each one holds the server to.
+//! [`promise`] says what each one holds the server to.
 //!
 //! # Verdicts
 //! A broken promise is `invalid`, whatever else is the case. Where too little happened to tell, it is `unknown`; so is

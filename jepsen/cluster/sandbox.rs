@@ -62,18 +62,20 @@ pub(crate) fn scratch_outside() -> Result<Scratch, Error> {
 ///
 /// # Errors
 /// When the sandbox cannot be made.
-pub(crate) fn enter(binary: &Path) -> Result<ExitCode, Error> {
+pub(crate) fn enter(binary: Option<&Path>) -> Result<ExitCode, Error> {
     let scratch = scratch_outside()?;
     let program = std::env::current_exe().map_err(Error::io("the path of this program"))?;
     let mut command = unshared(&program);
     command
         .args(std::env::args_os().skip(1))
         .env(INSIDE, scratch.path())
-        .env(super::binary::VARIABLE, binary)
         // It ends when this pipe does.
         .stdin(Stdio::piped())
         // Ctrl-C is for us; the run inside is asked to stop, not cut off.
         .process_group(0);
+    if let Some(binary) = binary {
+        command.env(super::binary::VARIABLE, binary);
+    }
     let mut child = command.spawn().map_err(Error::io("unshare"))?;
     scratch.add_owner(child.id())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

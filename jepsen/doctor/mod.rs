@@ -1,7 +1,7 @@
 //! What this machine can do, found out by doing it, and what will be skipped for want of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use serde::Serialize;
 
@@ -10,6 +10,30 @@ use crate::cluster::command::run;
 use crate::cluster::disk::{Disk, LastBreath};
 use crate::cluster::sandbox;
 use crate::nemesis::KINDS;
+
+/// Says what this machine can do, and what will be skipped.
+///
+/// # Errors
+/// When it cannot be found out.
+pub fn main() -> Result<ExitCode, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::io("the runtime"))?;
+    if let Some(scratch) = sandbox::inside() {
+        let machine = runtime.block_on(async {
+            sandbox::furnish(&scratch).await?;
+            Ok::<_, Error>(Machine::inside(&scratch).await)
+        })?;
+        print!("{}", machine.describe());
+        return Ok(ExitCode::SUCCESS);
+    }
+    match can_sandbox() {
+        Ok(()) => sandbox::enter(None),
+        Err(why) => {
+            print!("{}", runtime.block_on(Machine::outside(&why)).describe());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
 
 /// Whether one thing can be done.
 #[derive(Debug, Clone, Serialize)]

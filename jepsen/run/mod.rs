@@ -29,7 +29,7 @@ pub fn main(options: &RunOptions) -> Result<ExitCode, Error> {
     // Found or built outside, where there is a network.
     let binary = binary::find(options.binary.as_deref())?;
     match doctor::can_sandbox() {
-        Ok(()) if !options.loopback => sandbox::enter(&binary),
+        Ok(()) if !options.loopback => sandbox::enter(Some(&binary)),
         found => {
             if let Err(why) = found {
                 eprintln!("jepsen: no namespaces here ({why}); nodes run on loopback, with fewer faults");

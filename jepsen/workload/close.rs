@@ -1,6 +1,8 @@
 //! Streams that are closed while others append to them: by a close alone, with a last message, with producer headers, or
 //! at their creation. Each lives for a moment, so that many are closed.
 
+use std::collections::BTreeSet;
+
 use super::queue::append;
 use super::worker::Worker;
 use crate::history::{Consistency, From, Op, Producer};
@@ -31,6 +33,7 @@ async fn open(worker: &mut Worker, close: bool) {
 
 /// One client.
 pub(super) async fn work(mut worker: Worker, index: u32) {
+    let mut produced = BTreeSet::new();
     while worker.turn().await {
         let Some(stream) = worker.shared(NEWEST) else {
             open(&mut worker, false).await;
@@ -55,18 +58,20 @@ pub(super) async fn work(mut worker: Worker, index: u32) {
             75..90 => {
                 let _ = worker.perform(Op::Head { stream }).await;
             }
-            choice => close(&mut worker, stream, index, choice).await,
+            choice => close(&mut worker, stream, index, choice, &mut produced).await,
         }
     }
 }
 
-async fn close(worker: &mut Worker, stream: String, index: u32, choice: u32) {
-    // A producer writes once to each stream, which is its close.
-    let producer = (choice >= 95).then(|| Producer {
+/// Closes a stream. With producer headers a client does that once for each: the same numbers with other messages would
+/// be a broken producer.
+async fn close(worker: &mut Worker, stream: String, index: u32, choice: u32, produced: &mut BTreeSet<String>) {
+    let producer = (choice >= 95 && produced.insert(stream.clone())).then(|| Producer {
         id: format!("c{index}"),
         epoch: 0,
         seq: 0,
     });
+    let repeats = producer.is_some() && worker.rng.bool();
     let op = match choice.is_multiple_of(2) {
         true => Op::Close { stream, producer },
         false => Op::Append {
@@ -76,5 +81,9 @@ async fn close(worker: &mut Worker, stream: String, index: u32, choice: u32) {
             close: true,
         },
     };
-    let _ = worker.perform(op).await;
+    let _ = worker.perform(op.clone()).await;
+    if repeats {
+        worker.turn_somewhere();
+        let _ = worker.perform(op).await;
+    }
 }

@@ -261,6 +261,46 @@ pub(super) const PLANTED: &[Planted] = &[
             b.finals("s", &[1, 2], 20);
         },
     ),
+    (
+        "an answer without messages goes on",
+        "offsets",
+        "moves-otherwise-than-its-messages",
+        |b| {
+            three(b);
+            b.op(70..75, 2, read("s", From::At(25)), page(25, &[], 30, true));
+            b.finals("s", &[1, 2, 3], 30);
+        },
+    ),
+    (
+        "an answer with messages does not go on",
+        "offsets",
+        "moves-otherwise-than-its-messages",
+        |b| {
+            three(b);
+            b.op(70..75, 2, read("s", From::At(20)), page(20, &[3], 20, true));
+            b.finals("s", &[1, 2, 3], 30);
+        },
+    ),
+    (
+        "a read from an acknowledged offset is refused",
+        "offsets",
+        "given-and-refused",
+        |b| {
+            three(b);
+            b.op(70..75, 2, read("s", From::At(20)), refused(400, "offset-beyond-tail"));
+            b.finals("s", &[1, 2, 3], 30);
+        },
+    ),
+    (
+        "a fork at an acknowledged offset is refused",
+        "offsets",
+        "given-and-refused",
+        |b| {
+            three(b);
+            b.op(70..75, 2, fork("f", "s", Some(20)), refused(400, "fork-offset-invalid"));
+            b.finals("s", &[1, 2, 3], 30);
+        },
+    ),
     ("offsets fall along the stream", "offsets", "does-not-grow", |b| {
         three(b);
         b.glance("s", 70..80, 2, &[1, 2], 8);

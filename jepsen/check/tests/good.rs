@@ -91,6 +91,24 @@ const GOOD: &[Good] = &[
         b.op(30..40, 2, read("s", From::Start), page(0, &[1, 2], 20, false));
         b.finals("s", &[1, 2, 3], 30);
     }),
+    (
+        "a replica that lags refuses an offset to an eventual read",
+        &["offsets"],
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            let op = Op::Read {
+                stream: "s".to_owned(),
+                from: From::At(10),
+                consistency: crate::history::Consistency::Eventual,
+                max: None,
+                if_none_match: None,
+            };
+            b.op(30..31, 2, op, refused(400, "offset-beyond-tail"));
+            b.op(32..33, 2, read("s", From::At(77)), refused(400, "offset-beyond-tail"));
+            b.finals("s", &[1], 10);
+        },
+    ),
     ("eventual reads lag, each node by itself", &["eventual"], |b| {
         b.create("s", 1..2);
         b.append("s", 10..20, &[1], 10);

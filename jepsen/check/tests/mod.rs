@@ -6,6 +6,7 @@ mod bad_state;
 mod bad_writes;
 mod build;
 mod good;
+mod mutate;
 mod random;
 mod unknown;
 
