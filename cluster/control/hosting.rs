@@ -162,7 +162,7 @@ impl Hosting {
             }
         }
         tracing::info!(group = group.id(), replica = replica.id(), "hosting a replica");
-        group.host(Some(Arc::new(Hosted { replica, machine })));
+        group.host(Some(Arc::new(Hosted::new(replica, machine))));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Reads, and what they renew.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use weir_protocol::{
     Consistency, Fault, HeadError, ListError, ListPage, ListRequest, Read, ReadError, ReadResult, StreamMetadata,
@@ -17,9 +18,7 @@ impl Group {
         let Some(hosted) = self.hosted() else {
             return self.read_elsewhere(name, &read).await;
         };
-        if read.consistency == Consistency::Linearizable {
-            self.barrier().await?;
-        }
+        self.prepare_read(&hosted, read.consistency).await?;
         let now = self.shared.clock.now();
         let wanted = name.clone();
         let result = self
@@ -37,9 +36,7 @@ impl Group {
         let Some(hosted) = self.hosted() else {
             return self.head_elsewhere(name, consistency).await;
         };
-        if consistency == Consistency::Linearizable {
-            self.barrier().await?;
-        }
+        self.prepare_read(&hosted, consistency).await?;
         let now = self.shared.clock.now();
         let name = name.clone();
         self.with_storage(&hosted, move |storage| storage.head(&name, now))
@@ -55,6 +52,15 @@ impl Group {
         let now = self.shared.clock.now();
         self.with_storage(&hosted, move |storage| storage.list_streams(&request, now))
             .await?
+    }
+
+    /// Waits until the replica here may be read. After a restart it is at its last checkpoint, behind what it showed
+    /// before: even reads that need not be up to date wait once until it has caught up, so that they never go back.
+    async fn prepare_read(&self, hosted: &Hosted, consistency: Consistency) -> Result<(), Fault> {
+        if consistency == Consistency::Linearizable || !hosted.caught_up.load(Ordering::Relaxed) {
+            self.barrier().await?;
+        }
+        Ok(())
     }
 
     /// Runs `read` where it may block.
