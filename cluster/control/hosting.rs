@@ -261,6 +261,7 @@ fn open_machine(
             let options = RedbOptions {
                 path: dir.join("streams.redb"),
                 cache_bytes,
+                waits_for_space: true,
             };
             let store = RedbStorage::open(&options).map_err(store_error)?;
             (Arc::new(store), StoreKind::Redb(options))

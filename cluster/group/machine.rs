@@ -270,6 +270,7 @@ impl Machine for StreamsMachine {
         let options = RedbOptions {
             path: incoming(options),
             cache_bytes: options.cache_bytes,
+            waits_for_space: options.waits_for_space,
         };
         let import = RedbStorage::import(&options).map_err(io_error)?;
         Ok(Box::new(Sink(import)))

@@ -28,9 +28,7 @@ pub(super) fn maintain(database: &Database, loose: &mut Loose, room: Room) -> Re
     if room == Room::None || !(packs || has_garbage(database)?) {
         return Ok(false);
     }
-    // What a transaction freed can be used again after the next durable one.
-    let end = if room == Room::Plenty { End::Lazy } else { End::Durable };
-    let transaction = commit::begin(database, end)?;
+    let transaction = commit::begin(database, End::Lazy)?;
     let more_garbage = collect(&transaction)?;
     let mut packed_bytes = 0;
     for _ in 0..PACKED_PER_PIECE {
@@ -43,7 +41,9 @@ pub(super) fn maintain(database: &Database, loose: &mut Loose, room: Room) -> Re
         packed_bytes += pack(&transaction, id)?;
     }
     transaction.commit().map_err(fault)?;
-    Ok(more_garbage || (packs && !loose.is_empty()))
+    // What a transaction freed can be used again after the next durable one, and when that may come is not decided here:
+    // with little room, one piece must do until then.
+    Ok(room == Room::Plenty && (more_garbage || (packs && !loose.is_empty())))
 }
 
 fn has_garbage(database: &Database) -> Result<bool, StorageError> {

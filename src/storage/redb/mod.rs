@@ -2,6 +2,7 @@
 //!
 //! Readers see the last committed transaction, durable or not, and never wait for a writer.
 
+mod backend;
 mod commit;
 mod digest;
 mod export;
@@ -12,7 +13,7 @@ mod tables;
 mod view;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ::redb::{Database, ReadableTable as _, TableHandle as _};
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use weir_protocol::{
     StreamName, Timestamp,
 };
 
+use self::backend::Control;
 use self::commit::End;
 use self::export::{RedbExport, RedbImport};
 use self::loose::Loose;
@@ -41,11 +43,18 @@ pub struct RedbOptions {
     pub path: PathBuf,
     /// How much memory redb may use to keep pages, in bytes.
     pub cache_bytes: usize,
+    /// Whether a write waits when the disk is full, until it is not. Otherwise a batch that may not fit is refused
+    /// ([`StorageError::Full`]).
+    pub waits_for_space: bool,
 }
 
 /// Streams in one redb file.
+///
+/// Dropping it forgets what was applied after the last durable batch or checkpoint, as a crash would.
 pub struct RedbStorage {
     database: Database,
+    control: Arc<Control>,
+    waits_for_space: bool,
     /// Held by whoever writes.
     writer: Mutex<Writer>,
 }
@@ -74,9 +83,11 @@ impl RedbStorage {
     pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let database = builder.create(&options.path).map_err(fault)?;
+        let control = Arc::default();
         let storage = Self {
-            database,
+            database: backend::open(&builder, &options.path, &control)?,
+            control,
+            waits_for_space: options.waits_for_space,
             writer: Mutex::new(Writer {
                 loose: Loose::default(),
                 space: Space::of(&options.path),
@@ -85,6 +96,9 @@ impl RedbStorage {
             }),
         };
         storage.prepare()?;
+        if options.waits_for_space {
+            storage.control.wait_for_space();
+        }
         Ok(storage)
     }
 
@@ -162,7 +176,9 @@ impl Storage for RedbStorage {
             // Answers that change nothing may rest on batches that are not durable yet.
             let must_sync = end == End::Durable && writer.is_dirty;
             if !mutations.is_empty() || must_sync {
-                writer.space.take(&mutations)?;
+                if !self.waits_for_space {
+                    writer.space.take(&mutations)?;
+                }
                 commit::commit(&self.database, &mutations, end).map_err(latched)?;
                 writer.committed(end);
                 writer.loose.note(&mutations);
@@ -232,6 +248,18 @@ impl Storage for RedbStorage {
             // Mostly not durable, and need not be: no answer rests on it.
             maintain::maintain(&self.database, &mut writer.loose, room).map_err(latched)
         })
+    }
+}
+
+impl Drop for RedbStorage {
+    fn drop(&mut self) {
+        let is_durable = self
+            .writer
+            .get_mut()
+            .is_ok_and(|writer| !writer.is_dirty && writer.failure.is_none());
+        if !is_durable {
+            self.control.abandon();
+        }
     }
 }
 

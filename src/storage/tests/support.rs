@@ -34,6 +34,7 @@ impl Kind {
             Self::Redb => Arc::new(RedbStorage::open(&RedbOptions {
                 path: dir.join("store.redb"),
                 cache_bytes: 16 << 20,
+                waits_for_space: false,
             })?),
         })
     }
@@ -69,9 +70,10 @@ impl Store {
         self.storage.as_ref().unwrap()
     }
 
-    /// Closes and opens the store, if that keeps anything.
+    /// Ends in good order and opens the store again, if that keeps anything.
     pub(crate) fn reopen(&mut self) {
         if self.kind.is_persistent() {
+            self.storage().checkpoint().unwrap();
             self.storage = None;
             self.storage = Some(self.kind.open(self.dir.path()).unwrap());
         }
