@@ -10,6 +10,7 @@ use weir_journal::ReplicaKey;
 use weir_meta::{GroupId, MetaState, NodeId};
 use weir_storage::{FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError};
 
+use super::begin::begin;
 use crate::group::{Group, Hosted, Shared, StoreKind, StreamsMachine};
 use crate::node::StorageKind;
 use crate::raft::{OpenReplicaError, RaftSettings, Replica, ReplicaOptions};
@@ -155,10 +156,7 @@ impl Hosting {
         })
         .await?;
         if let Some(members) = founding_members(state, GroupId(group.id()), replica.id()) {
-            // Another replica may have begun the group already; then this changes nothing.
-            if let Err(error) = replica.initialize(&members).await {
-                tracing::debug!(group = group.id(), %error, "a group was not begun here");
-            }
+            begin(&replica, members, Arc::clone(&self.shared.peers)).await;
         }
         tracing::info!(group = group.id(), replica = replica.id(), "hosting a replica");
         group.host(Some(Arc::new(Hosted { replica, machine })));
