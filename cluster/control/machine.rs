@@ -12,7 +12,7 @@ use weir_proto::{control as pb, raft};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::identity::write_atomically;
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotMark, SnapshotSink, SnapshotSource, Staged, StateHash};
 
 /// The file's layout: checksum of the rest, length of the position, position, state.
 const HEAD_BYTES: usize = 8;
@@ -22,6 +22,8 @@ pub(crate) struct MetaMachine {
     /// Where the state is kept; nowhere, on a node that keeps everything in memory.
     place: Option<(PathBuf, String)>,
     current: Mutex<Current>,
+    /// Where there is a place.
+    mark: Option<SnapshotMark>,
     states: watch::Sender<Arc<MetaState>>,
 }
 
@@ -44,6 +46,10 @@ impl MetaMachine {
             None => Current::default(),
         };
         Ok(Self {
+            mark: match &place {
+                Some((dir, file)) => Some(SnapshotMark::open(dir.join(format!("{file}.snapshot")))?),
+                None => None,
+            },
             place,
             states: watch::Sender::new(Arc::new(current.state.clone())),
             current: Mutex::new(current),
@@ -149,13 +155,17 @@ impl Machine for MetaMachine {
 
     fn checkpoint(&self) -> io::Result<()> {
         let bytes = encode(&self.current());
-        self.save(&bytes)
+        self.save(&bytes)?;
+        self.mark.as_ref().map_or(Ok(()), SnapshotMark::clear)
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
-        self.checkpoint()?;
         let current = self.current();
         Ok((current.position.clone(), Arc::new(Whole(encode(&current)))))
+    }
+
+    fn came_by_snapshot(&self) -> bool {
+        self.mark.as_ref().is_some_and(SnapshotMark::is_set)
     }
 
     fn state_hash(&self) -> io::Result<StateHash> {
@@ -179,6 +189,7 @@ impl Machine for MetaMachine {
         if received.position != position {
             return Err(invalid("a snapshot holds another state than it said"));
         }
+        self.mark.as_ref().map_or(Ok(()), SnapshotMark::set)?;
         self.save(&bytes)?;
         let mut current = self.current();
         *current = received;

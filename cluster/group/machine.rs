@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::memory::{Memory, Seen};
 use super::watch::Watchers;
 use crate::codec::{Malformed, op_from_pb};
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotMark, SnapshotSink, SnapshotSource, Staged, StateHash};
 
 /// How a group's store is opened, and replaced by a snapshot.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub(crate) struct StreamsMachine {
     store: RwLock<Arc<dyn Storage>>,
     kind: StoreKind,
     memory: Mutex<Replicated>,
+    /// Of a store that can be replaced by a snapshot.
+    mark: Option<SnapshotMark>,
     watchers: Arc<Watchers>,
 }
 
@@ -75,10 +77,15 @@ impl StreamsMachine {
     /// When the store cannot be read.
     pub(crate) fn open(store: Arc<dyn Storage>, kind: StoreKind, watchers: Arc<Watchers>) -> io::Result<Self> {
         let replicated = load(&*store)?;
+        let mark = match &kind {
+            StoreKind::Fixed => None,
+            StoreKind::Redb(options) => Some(SnapshotMark::open(options.path.with_extension("snapshot"))?),
+        };
         Ok(Self {
             store: RwLock::new(store),
             kind,
             memory: Mutex::new(replicated),
+            mark,
             watchers,
         })
     }
@@ -229,12 +236,11 @@ impl Machine for StreamsMachine {
             applied: Some(encode(&replicated.position, &replicated.memory, true)),
             durable: true,
         };
-        self.store().apply(batch).map(drop).map_err(io_error)
+        self.store().apply(batch).map(drop).map_err(io_error)?;
+        self.mark.as_ref().map_or(Ok(()), SnapshotMark::clear)
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
-        // Whoever calls this is the one that applies, so nothing comes between the two.
-        self.checkpoint()?;
         let export = self.store().export().map_err(io_error)?;
         let export = export.ok_or_else(|| io::Error::other("this backend cannot send its streams to another node"));
         let position = self.replicated().position.clone();
@@ -243,6 +249,10 @@ impl Machine for StreamsMachine {
             Err(reason) => Arc::new(Impossible(reason.to_string())),
         };
         Ok((position, source))
+    }
+
+    fn came_by_snapshot(&self) -> bool {
+        self.mark.as_ref().is_some_and(SnapshotMark::is_set)
     }
 
     fn state_hash(&self) -> io::Result<StateHash> {
@@ -281,6 +291,7 @@ impl Machine for StreamsMachine {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
         let mut replicated = self.replicated();
+        self.mark.as_ref().map_or(Ok(()), SnapshotMark::set)?;
         std::fs::rename(incoming(options), &options.path)?;
         if let Some(dir) = options.path.parent() {
             std::fs::File::open(dir)?.sync_all()?;

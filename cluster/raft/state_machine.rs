@@ -66,6 +66,11 @@ impl StateMachine {
         })
     }
 
+    /// The index of the last entry applied.
+    pub(super) fn index(&self) -> u64 {
+        self.position.index()
+    }
+
     /// Adds an entry, which `self.position` then includes.
     fn add(&mut self, piece: &mut Piece, (entry, responder): EntryResponder<TypeConfig>) {
         self.position.log_id = Some(encode::log_id_to_pb(&entry.log_id));
@@ -122,11 +127,21 @@ impl StateMachine {
     }
 
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
-        self.log.barrier().await?;
+        // openraft asks for one at every start, when there is nothing to write, and maybe no space for it.
+        let is_checkpointed = self.position.index() == self.durable_index;
+        if !is_checkpointed {
+            self.log.barrier().await?;
+        }
         let machine = Arc::clone(&self.machine);
-        let snapshot = spawn_blocking(move || machine.snapshot()).await;
-        let (position, source) = snapshot.map_err(io::Error::other)??;
-        self.durable_index = self.durable_index.max(position.index());
+        // Whoever calls this is the one that applies, so nothing comes between the two.
+        let snapshot = spawn_blocking(move || {
+            if !is_checkpointed {
+                machine.checkpoint()?;
+            }
+            machine.snapshot()
+        });
+        let (position, source) = snapshot.await.map_err(io::Error::other)??;
+        self.durable_index = position.index();
         Ok(openraft::storage::Snapshot {
             meta: SnapshotMeta {
                 last_log_id: encode::maybe_log_id(position.log_id.as_ref())?,
