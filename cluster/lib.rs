@@ -15,6 +15,7 @@
 //! | `peer/` | how nodes talk |
 //! | `codec/` | commands, answers and reads as bytes |
 //! | `memory_disk` | the journal's disk for nodes that keep everything in memory |
+//! | `disk_space` | whether the disk has room for further writes |
 //! | `clock` | the system's clock |
 //! | `limits` | sizes and times that nobody may set |
 //!
@@ -35,6 +36,7 @@ mod admin;
 mod clock;
 mod codec;
 mod control;
+mod disk_space;
 mod fork;
 mod group;
 mod limits;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch as signal;
-use weir_journal::{Disk, Identity as Owner, Journal, Options, RealDisk};
+use weir_journal::{Disk, Identity as Owner, Journal, Options};
 use weir_meta::{FoundingNode, MetaCommand, MetaState, NodeId, Zone};
 use weir_protocol::{Clock, Streams};
 
@@ -16,6 +16,7 @@ use crate::control::{
     Commands, Dispatcher, FormError, Hello, Hosting, Identity, IdentityError, Introduced, Member, MemberParts,
     MetaMachine, Reconciler, SharedDispatcher, StoreOptions, addresses, form, reconcile, view,
 };
+use crate::disk_space::{DiskSpace, SparingDisk};
 use crate::fork;
 use crate::group::Shared;
 use crate::limits::{JOURNAL_CACHE_BYTES, LEADER_PAUSE};
@@ -197,6 +198,11 @@ impl Node {
         };
         let introduced = introduce(&options, &identity)?;
         let (stop, stopped) = signal::channel(false);
+        let space = Arc::new(match in_memory {
+            true => DiskSpace::default(),
+            false => DiskSpace::of(&dir),
+        });
+        spawn_until(&stopped, Arc::clone(&space).run());
         let dispatcher = Arc::new(Dispatcher {
             hello: Hello {
                 uuid: identity.uuid.to_string(),
@@ -234,7 +240,7 @@ impl Node {
             *name = member.cluster.to_string();
         }
         tracing::info!(cluster = %member.cluster, node = %member.node, "this node belongs to a cluster");
-        let journal = open_journal(&dir, &identity, &member, in_memory).await?;
+        let journal = open_journal(&dir, &identity, &member, (!in_memory).then(|| Arc::clone(&space))).await?;
         if !member.started && !in_memory {
             let mut started = member.clone();
             started.started = true;
@@ -276,6 +282,7 @@ impl Node {
             peers: Arc::clone(&peers),
             views: views.clone(),
             journal: Arc::clone(&journal),
+            disk: space,
             node: member.node.0,
             // Never 0, which means nobody.
             origin: uuid::Uuid::new_v4().as_u64_pair().0 | 1,
@@ -425,7 +432,7 @@ async fn open_journal(
     dir: &Path,
     identity: &Identity,
     member: &Member,
-    in_memory: bool,
+    space: Option<Arc<DiskSpace>>,
 ) -> Result<Arc<Journal>, OpenError> {
     let path = dir.join("journal");
     let mut options = Options::new(Owner {
@@ -433,12 +440,16 @@ async fn open_journal(
         node: identity.uuid.0.to_be_bytes(),
     });
     options.cache_bytes = JOURNAL_CACHE_BYTES;
-    let disk: Arc<dyn Disk> = if in_memory {
-        // Segments are filled with zeros ahead, which in memory only costs time.
-        options.segment_bytes = 32 << 20;
-        Arc::new(MemoryDisk::default())
-    } else {
-        Arc::new(RealDisk)
+    let disk: Arc<dyn Disk> = match space {
+        Some(space) => Arc::new(SparingDisk {
+            space,
+            file_bytes: options.segment_bytes,
+        }),
+        None => {
+            // Segments are filled with zeros ahead, which in memory only costs time.
+            options.segment_bytes = 32 << 20;
+            Arc::new(MemoryDisk::default())
+        }
     };
     let opened = {
         let path = path.clone();

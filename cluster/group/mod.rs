@@ -21,6 +21,7 @@ use weir_protocol::{Clock, StreamName, TailWatch};
 use self::barrier::Barrier;
 use self::propose::Proposer;
 use self::renew::Renewals;
+use crate::disk_space::DiskSpace;
 use crate::peer::Peers;
 use crate::raft::{NotLeader, Replica};
 use crate::view::Views;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Arc<Peers>,
     pub(crate) views: Views,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) disk: Arc<DiskSpace>,
     /// This node.
     pub(crate) node: u64,
     /// Names this process among all front ends, and this start of it: its proposals are numbered anew.
@@ -113,9 +115,9 @@ impl Group {
         }
     }
 
-    /// Whether the journal has room for writes; without it they are refused before they are proposed.
+    /// Whether the journal and the stores have room for writes; without it they are refused before they are proposed.
     fn has_space(&self) -> bool {
-        self.shared.journal.space() == SpaceStatus::Ok
+        self.shared.journal.space() == SpaceStatus::Ok && self.shared.disk.has_room()
     }
 
     /// Who leads, as far as this node knows: the replica and its node.
