@@ -16,6 +16,11 @@ pub(crate) fn stay_on_this_thread() {
     INLINE.set(true);
 }
 
+/// Whether such calls have threads of their own here.
+pub(crate) fn has_threads() -> bool {
+    !INLINE.get()
+}
+
 /// Begins a call at once; its result comes when the future is awaited. Must be called within a runtime.
 ///
 /// # Errors

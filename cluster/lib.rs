@@ -15,6 +15,7 @@
 //! | `peer/` | how nodes talk |
 //! | `codec/` | commands, answers and reads as bytes |
 //! | `memory_disk` | the journal's disk for nodes that keep everything in memory |
+//! | `disk_space` | whether the disk has room for further writes |
 //! | `clock` | the system's clock |
 //! | `platform` | what a node takes from its machine, for simulations to replace |
 //! | `probe` | what simulations look at |
@@ -39,6 +40,7 @@ mod blocking;
 mod clock;
 mod codec;
 mod control;
+mod disk_space;
 mod fork;
 mod group;
 mod limits;

@@ -11,11 +11,12 @@ use weir_meta::{FoundingNode, MetaCommand, MetaState, NodeId, Zone};
 use weir_protocol::{Clock, Streams};
 
 use crate::admin::Admin;
-use crate::blocking::{blocking, stay_on_this_thread};
+use crate::blocking::{blocking, has_threads, stay_on_this_thread};
 use crate::control::{
     Commands, Dispatcher, FormError, Hello, Hosting, Identity, IdentityError, Introduced, Member, MemberParts,
     MetaMachine, Place, Reconciler, SharedDispatcher, StoreOptions, addresses, form, reconcile, view,
 };
+use crate::disk_space::{DiskSpace, SparingDisk};
 use crate::fork;
 use crate::group::Shared;
 use crate::limits::{JOURNAL_CACHE_BYTES, LEADER_PAUSE};
@@ -205,6 +206,11 @@ impl Node {
         };
         let introduced = introduce(&options, &identity)?;
         let (stop, stopped) = signal::channel(false);
+        let space = Arc::new(match in_memory || !has_threads() {
+            true => DiskSpace::default(),
+            false => DiskSpace::of(&dir),
+        });
+        spawn_until(&stopped, Arc::clone(&space).run());
         let dispatcher = Arc::new(Dispatcher {
             hello: Hello {
                 uuid: identity.uuid.to_string(),
@@ -242,7 +248,7 @@ impl Node {
             *name = member.cluster.to_string();
         }
         tracing::info!(cluster = %member.cluster, node = %member.node, "this node belongs to a cluster");
-        let journal = open_journal(&dir, &identity, &member, in_memory, &disk, threads).await?;
+        let journal = open_journal(&dir, &identity, &member, (in_memory, &disk, &space), threads).await?;
         if !member.started && !in_memory {
             let mut started = member.clone();
             started.started = true;
@@ -292,6 +298,7 @@ impl Node {
             peers: Arc::clone(&peers),
             views: views.clone(),
             journal: Arc::clone(&journal),
+            disk: space,
             node: member.node.0,
             // Never 0, which means nobody.
             origin: uuid::Uuid::new_v4().as_u64_pair().0 | 1,
@@ -454,8 +461,7 @@ async fn open_journal(
     dir: &Path,
     identity: &Identity,
     member: &Member,
-    in_memory: bool,
-    disk: &Arc<dyn Disk>,
+    (in_memory, disk, space): (bool, &Arc<dyn Disk>, &Arc<DiskSpace>),
     threads: Threads,
 ) -> Result<Arc<Journal>, OpenError> {
     let path = dir.join("journal");
@@ -469,7 +475,11 @@ async fn open_journal(
         options.segment_bytes = 32 << 20;
         Arc::new(MemoryDisk::default())
     } else {
-        Arc::clone(disk)
+        Arc::new(SparingDisk {
+            disk: Arc::clone(disk),
+            space: Arc::clone(space),
+            file_bytes: options.segment_bytes,
+        })
     };
     let (journal, recovered) = match threads {
         Threads::Many => {

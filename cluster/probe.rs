@@ -115,7 +115,11 @@ impl Replay {
     /// # Errors
     /// When the store cannot be made.
     pub fn streams(files: Arc<dyn StoreFiles>, path: PathBuf, cache_bytes: usize) -> io::Result<Self> {
-        let options = RedbOptions { path, cache_bytes };
+        let options = RedbOptions {
+            path,
+            cache_bytes,
+            waits_for_space: false,
+        };
         let store = RedbStorage::open_in(&options, Arc::clone(&files)).map_err(io::Error::other)?;
         let machine = StreamsMachine::open(Arc::new(store), StoreKind::Redb(options, files), Arc::default())?;
         Ok(Self {

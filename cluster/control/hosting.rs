@@ -11,7 +11,8 @@ use weir_storage::{
     FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
 };
 
-use crate::blocking::on_its_own_thread;
+use super::begin::begin;
+use crate::blocking::{has_threads, on_its_own_thread};
 use crate::group::{Group, Hosted, Shared, StoreKind, StreamsMachine};
 use crate::node::StorageKind;
 use crate::raft::{OpenReplicaError, RaftSettings, Replica, ReplicaOptions};
@@ -156,10 +157,7 @@ impl Hosting {
         })
         .await?;
         if let Some(members) = founding_members(state, GroupId(group.id()), replica.id()) {
-            // Another replica may have begun the group already; then this changes nothing.
-            if let Err(error) = replica.initialize(&members).await {
-                tracing::debug!(group = group.id(), %error, "a group was not begun here");
-            }
+            begin(&replica, members, Arc::clone(&self.shared.peers)).await;
         }
         tracing::info!(group = group.id(), replica = replica.id(), "hosting a replica");
         group.host(Some(Arc::new(Hosted::new(replica, machine))));
@@ -261,6 +259,7 @@ fn open_machine(
             let redb = RedbOptions {
                 path: dir.join("streams.redb"),
                 cache_bytes,
+                waits_for_space: has_threads(),
             };
             let files = Arc::clone(&options.files);
             let store = RedbStorage::open_in(&redb, Arc::clone(&files)).map_err(store_error)?;

@@ -64,6 +64,12 @@ impl Identity {
         match read(disk, &path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+            // A new identity would register as a new node, which could then not open what is here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && dir.join("journal").exists() => {
+                let missing = "it is missing, though there is a journal: restore it, or empty the data directory and let this \
+                               node join as a new one";
+                Err(failed(io::Error::new(error.kind(), missing)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = Self::draw();
                 identity.save(disk, dir)?;

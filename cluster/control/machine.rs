@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::identity::{read, write_atomically};
 use crate::raft::{
-    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotMark, SnapshotSink, SnapshotSource, Staged,
+    StateHash,
 };
 
 /// The file's layout: checksum of the rest, length of the position, position, state.
@@ -25,6 +26,8 @@ pub(crate) struct MetaMachine {
     /// Where the state is kept; nowhere, on a node that keeps everything in memory.
     place: Option<Place>,
     current: Mutex<Current>,
+    /// Where there is a place.
+    mark: Option<SnapshotMark>,
     states: watch::Sender<Arc<MetaState>>,
 }
 
@@ -53,6 +56,10 @@ impl MetaMachine {
             None => Current::default(),
         };
         Ok(Self {
+            mark: match &place {
+                Some(place) => Some(SnapshotMark::at(place.dir.join(format!("{}.snapshot", place.file)))?),
+                None => None,
+            },
             place,
             states: watch::Sender::new(Arc::new(current.state.clone())),
             current: Mutex::new(current),
@@ -160,13 +167,17 @@ impl Machine for MetaMachine {
     fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
         let bytes = encode(&self.current());
         self.save(&bytes)?;
+        self.mark.as_ref().map_or(Ok(()), |mark| mark.clear(mark.times_set()))?;
         Ok(Box::new(|| Ok(())))
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
-        self.begin_checkpoint()?()?;
         let current = self.current();
         Ok((current.position.clone(), Arc::new(Whole(encode(&current)))))
+    }
+
+    fn came_by_snapshot(&self) -> bool {
+        self.mark.as_ref().is_some_and(SnapshotMark::is_set)
     }
 
     fn state_hash(&self) -> io::Result<StateHash> {
@@ -190,6 +201,7 @@ impl Machine for MetaMachine {
         if received.position != position {
             return Err(invalid("a snapshot holds another state than it said"));
         }
+        self.mark.as_ref().map_or(Ok(()), SnapshotMark::set)?;
         self.save(&bytes)?;
         let mut current = self.current();
         *current = received;

@@ -19,7 +19,8 @@ use super::memory::{Memory, Seen};
 use super::watch::Watchers;
 use crate::codec::{Malformed, op_from_pb};
 use crate::raft::{
-    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotMark, SnapshotSink, SnapshotSource, Staged,
+    StateHash,
 };
 
 /// How a group's store is opened, and replaced by a snapshot.
@@ -36,6 +37,8 @@ pub(crate) struct StreamsMachine {
     store: RwLock<Arc<dyn Storage>>,
     kind: StoreKind,
     memory: Mutex<Replicated>,
+    /// Of a store that can be replaced by a snapshot.
+    mark: Option<Arc<SnapshotMark>>,
     watchers: Arc<Watchers>,
     /// Whether what is committed waits for space.
     is_short: AtomicBool,
@@ -82,10 +85,15 @@ impl StreamsMachine {
     /// When the store cannot be read.
     pub(crate) fn open(store: Arc<dyn Storage>, kind: StoreKind, watchers: Arc<Watchers>) -> io::Result<Self> {
         let replicated = load(&*store)?;
+        let mark = match &kind {
+            StoreKind::Fixed => None,
+            StoreKind::Redb(options, _) => Some(Arc::new(SnapshotMark::at(options.path.with_extension("snapshot"))?)),
+        };
         Ok(Self {
             store: RwLock::new(store),
             kind,
             memory: Mutex::new(replicated),
+            mark,
             watchers,
             is_short: AtomicBool::new(false),
         })
@@ -250,12 +258,15 @@ impl Machine for StreamsMachine {
         let replicated = self.replicated();
         let applied = encode(&replicated.position, &replicated.memory, true);
         let pending = self.store().begin_checkpoint(applied).map_err(io_error)?;
-        Ok(Box::new(move || pending().map_err(io_error)))
+        let mark = self.mark.clone();
+        let times_set = mark.as_ref().map_or(0, |mark| mark.times_set());
+        Ok(Box::new(move || {
+            pending().map_err(io_error)?;
+            mark.map_or(Ok(()), |mark| mark.clear(times_set))
+        }))
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
-        // Whoever calls this is the one that applies, so nothing comes between the two.
-        self.begin_checkpoint()?()?;
         let export = self.store().export().map_err(io_error)?;
         let export = export.ok_or_else(|| io::Error::other("this backend cannot send its streams to another node"));
         let position = self.replicated().position.clone();
@@ -264,6 +275,10 @@ impl Machine for StreamsMachine {
             Err(reason) => Arc::new(Impossible(reason.to_string())),
         };
         Ok((position, source))
+    }
+
+    fn came_by_snapshot(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.is_set())
     }
 
     fn state_hash(&self) -> io::Result<StateHash> {
@@ -293,6 +308,7 @@ impl Machine for StreamsMachine {
         let options = RedbOptions {
             path: incoming(options),
             cache_bytes: options.cache_bytes,
+            waits_for_space: options.waits_for_space,
         };
         let import = RedbStorage::import_in(&options, Arc::clone(files)).map_err(io_error)?;
         Ok(Box::new(Sink(import)))
@@ -303,6 +319,7 @@ impl Machine for StreamsMachine {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
         let mut replicated = self.replicated();
+        self.mark.as_ref().map_or(Ok(()), |mark| mark.set())?;
         files.replace(&incoming(options), &options.path)?;
         let store = RedbStorage::open_in(options, Arc::clone(files)).map_err(io_error)?;
         let loaded = load(&store)?;

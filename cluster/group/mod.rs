@@ -22,6 +22,7 @@ use weir_protocol::{Clock, StreamName, TailWatch};
 use self::barrier::Barrier;
 use self::propose::Proposer;
 use self::renew::Renewals;
+use crate::disk_space::DiskSpace;
 use crate::peer::Peers;
 use crate::raft::{NotLeader, Replica};
 use crate::view::Views;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Arc<Peers>,
     pub(crate) views: Views,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) disk: Arc<DiskSpace>,
     /// This node.
     pub(crate) node: u64,
     /// Names this process among all front ends, and this start of it: its proposals are numbered anew.
@@ -126,10 +128,10 @@ impl Group {
         }
     }
 
-    /// Whether the journal and the store have room for writes; without it they are refused before they are proposed.
+    /// Whether the journal and the stores have room for writes; without it they are refused before they are proposed.
     fn has_space(&self) -> bool {
         let is_short = self.hosted().is_some_and(|hosted| hosted.machine.is_short());
-        !is_short && self.shared.journal.space() == SpaceStatus::Ok
+        !is_short && self.shared.journal.space() == SpaceStatus::Ok && self.shared.disk.has_room()
     }
 
     /// Who leads, as far as this node knows: the replica and its node.

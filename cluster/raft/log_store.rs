@@ -60,6 +60,14 @@ impl LogStore {
         entries.into_iter().map(entry).collect()
     }
 
+    /// The index after which the log begins, and the last one in it.
+    pub(super) fn bounds(&self) -> (u64, u64) {
+        let state = self.journal.state(self.key);
+        let index = |id: Option<weir_journal::LogId>| id.map_or(0, |id| id.index);
+        let begin = index(state.last_purged);
+        (begin, begin.max(index(state.last)))
+    }
+
     /// Waits until everything submitted so far is durable.
     pub(super) async fn barrier(&self) -> Result<(), io::Error> {
         let (done, durable) = callback();

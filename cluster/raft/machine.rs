@@ -60,8 +60,11 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// later.
     fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint>;
 
-    /// A view of the state as it is now, checkpoint included, and with the same failure.
+    /// A view of the state as it is now. All that was applied is in a checkpoint when this is called.
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)>;
+
+    /// Whether the state came by snapshot, and no checkpoint was made since: then it may be ahead of the log.
+    fn came_by_snapshot(&self) -> bool;
 
     /// A hash of the state, and how far it had come. Reads all of it, while entries go on being applied.
     fn state_hash(&self) -> io::Result<StateHash>;

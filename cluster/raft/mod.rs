@@ -8,6 +8,7 @@
 //! | `log_store` | the log, in the node's journal |
 //! | `state_machine` | committed entries on their way into a [`Machine`] |
 //! | `machine` | what a replica replicates, as a trait |
+//! | `mark` | a note beside a state that came by snapshot |
 //! | `network` | messages to other replicas |
 //! | `snapshot` | snapshots sent and received piece by piece |
 //! | `serve` | messages from other replicas |
@@ -16,6 +17,7 @@
 mod encode;
 mod log_store;
 mod machine;
+mod mark;
 mod network;
 mod replica;
 mod serve;
@@ -29,6 +31,7 @@ mod types;
 pub(crate) use machine::{
     Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
 };
+pub(crate) use mark::SnapshotMark;
 pub(crate) use replica::{NotLeader, OpenReplicaError, Replica, ReplicaOptions, ReplicaStatus, WriteError};
 pub(crate) use serve::Appends;
 pub(crate) use settings::RaftSettings;

@@ -110,6 +110,8 @@ impl Replica {
         let log = LogStore::new(options.journal, ReplicaKey { group, replica });
         let machine = Arc::clone(&options.machine);
         let state = StateMachine::open(Arc::clone(&machine), log.clone()).map_err(|error| failed(error.to_string()))?;
+        let (begin, end) = log.bounds();
+        compare(&*machine, state.index(), begin, end).map_err(failed)?;
         let network = Network {
             peers: options.peers,
             group,
@@ -404,6 +406,27 @@ impl Replica {
         }
     }
 }
+
+/// Compares what is stored of a replica: a part of it may have been lost, or put back as it was once. Its state has come to
+/// entry `applied`; its log has the entries after `begin` up to `end`.
+fn compare(machine: &dyn Machine, applied: u64, begin: u64, end: u64) -> Result<(), String> {
+    if applied < begin {
+        return Err(format!(
+            "its state has come to entry {applied}, but its log begins after entry {begin}: the state was lost or is an older \
+             copy. {ADVICE}"
+        ));
+    }
+    if applied > end && !machine.came_by_snapshot() {
+        return Err(format!(
+            "its state has come to entry {applied}, but its log ends with entry {end}: the log was lost or is an older copy. \
+             {ADVICE}"
+        ));
+    }
+    Ok(())
+}
+
+/// For those who have other nodes.
+const ADVICE: &str = "Restore the data directory as a whole, or empty it and let this node join as a new one";
 
 /// What became of a write.
 pub(crate) type WriteOutcome = Result<Answer, WriteError>;

@@ -102,6 +102,11 @@ impl StateMachine {
         })
     }
 
+    /// The index of the last entry applied.
+    pub(super) fn index(&self) -> u64 {
+        self.position.index()
+    }
+
     /// Adds an entry, which `self.position` then includes.
     fn add(&mut self, piece: &mut Piece, (entry, responder): EntryResponder<TypeConfig>) {
         let entry = add(&mut self.position, entry);
@@ -170,15 +175,26 @@ impl StateMachine {
     }
 
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
-        self.log.barrier().await?;
+        // openraft asks for one at every start, when there is nothing to write, and maybe no space for it.
+        let is_checkpointed = self.position.index() == self.checkpoint_index;
+        if !is_checkpointed {
+            self.log.barrier().await?;
+        }
         let (position, source) = loop {
             let machine = Arc::clone(&self.machine);
-            match blocking(move || machine.snapshot()).await? {
+            // Whoever calls this is the one that applies, so nothing comes between the two.
+            let snapshot = blocking(move || {
+                if !is_checkpointed {
+                    machine.begin_checkpoint()?()?;
+                }
+                machine.snapshot()
+            });
+            match snapshot.await? {
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => tokio::time::sleep(SPACE_PAUSE).await,
                 result => break result?,
             }
         };
-        self.checkpoint_index = self.checkpoint_index.max(position.index());
+        self.checkpoint_index = position.index();
         Ok(openraft::storage::Snapshot {
             meta: SnapshotMeta {
                 last_log_id: encode::maybe_log_id(position.log_id.as_ref())?,

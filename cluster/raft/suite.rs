@@ -28,6 +28,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
         let options = RedbOptions {
             path: dir.path().join("streams.redb"),
             cache_bytes: 1 << 20,
+            waits_for_space: false,
         };
         let store = Arc::new(RedbStorage::open(&options).unwrap());
         let machine =

@@ -85,7 +85,11 @@ pub(crate) fn take(dir: &Path, storage: Storage) -> Result<DataDir, DataDirError
         }
         Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
     }
-    sign(&mut file).map_err(unusable)?;
+    match sign(&mut file) {
+        // On a full disk too, what is there can be served.
+        Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {}
+        signed => signed.map_err(unusable)?,
+    }
     match made_for(dir, storage).map_err(unusable)? {
         found if found == storage.name() => {}
         found => {

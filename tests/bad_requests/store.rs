@@ -145,6 +145,7 @@ fn rows(path: &Path) -> Vec<u8> {
     let store = RedbStorage::open(&RedbOptions {
         path: path.to_owned(),
         cache_bytes: 1 << 20,
+        waits_for_space: false,
     })
     .unwrap();
     let export = store.export().unwrap().unwrap();

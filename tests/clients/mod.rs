@@ -1,6 +1,8 @@
 //! The official clients, unmodified, against the real binary. Each program says what went well, line by line, and has
 //! the server restarted in its middle; its steps are compared with a list, so none is left out quietly.
 
+mod failover;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

@@ -8,11 +8,16 @@ export function done(step) {
   console.log(`ok ${step}`)
 }
 
+/** Waits until the test says this. */
+export async function told(expected) {
+  const { value } = await answers.next()
+  if (value !== expected) throw new Error(`expected '${expected}', got ${value}`)
+}
+
 /** Has the server ended ("term": gracefully, "kill": not) and started again; returns when it serves. */
 export async function restartServer(how) {
   console.log(`restart ${how}`)
-  const { value } = await answers.next()
-  if (value !== "restarted") throw new Error(`expected 'restarted', got ${value}`)
+  await told("restarted")
 }
 
 /** Waits until `condition` holds; the test that runs this has the time limit. */

@@ -6,7 +6,11 @@
 //! | `load` | writers and readers on all nodes, and what they were told |
 //! | `lives` | streams that are created, closed and deleted meanwhile |
 //! | `faults` | SIGKILL of one node, of a leader, of all; SIGSTOP of a leader for longer than an election |
+//! | `damage` | starts on a data directory of which something is damaged or missing |
+//! | `full_disk` | a disk that fills up under a node |
 
+mod damage;
 mod faults;
+mod full_disk;
 mod lives;
 mod load;

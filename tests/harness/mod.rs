@@ -1,6 +1,7 @@
 //! What the end-to-end tests share.
 
 pub(crate) mod cluster;
+pub(crate) mod disk;
 pub(crate) mod nginx;
 pub(crate) mod packages;
 pub(crate) mod program;

@@ -44,13 +44,14 @@ pub(crate) struct Weir {
     storage: Storage,
     flags: Vec<String>,
     scratch: TempDir,
+    data_dir: PathBuf,
     addresses: Addresses,
     process: Option<Child>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Addresses {
-    listen: SocketAddr,
+pub(crate) struct Addresses {
+    pub(crate) listen: SocketAddr,
     admin: SocketAddr,
 }
 
@@ -68,11 +69,21 @@ impl Weir {
             Some(source) => copy_tree(source, &directory),
             None => fs::create_dir(&directory).unwrap(),
         }
+        Self::start_in(storage, flags, scratch, directory)
+    }
+
+    /// As [`Weir::start`], with the data in this directory, which stays.
+    pub(crate) fn start_on(storage: Storage, directory: &Path) -> Self {
+        Self::start_in(storage, &[], super::scratch(), directory.to_owned())
+    }
+
+    fn start_in(storage: Storage, flags: &[&str], scratch: TempDir, data_dir: PathBuf) -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut weir = Self {
             storage,
             flags: flags.iter().map(ToString::to_string).collect(),
             scratch,
+            data_dir,
             addresses: Addresses {
                 listen: free,
                 admin: free,
@@ -105,7 +116,7 @@ impl Weir {
 
     /// Where the data is.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.scratch.path().join("data")
+        self.data_dir.clone()
     }
 
     /// Ends the process as a crash does: SIGKILL, no chance to finish anything.
@@ -182,7 +193,7 @@ impl Drop for Weir {
 }
 
 /// The binary, without what the tests' own environment would tell it.
-pub(super) fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WEIR_") {
@@ -193,7 +204,7 @@ pub(super) fn program() -> Command {
 }
 
 /// Reads the process's output to its end, so that it never waits for a reader.
-pub(super) fn drain(process: &mut Child) -> Receiver<String> {
+pub(crate) fn drain(process: &mut Child) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     let stdout = process.stdout.take().expect("it is piped");
     thread::spawn(move || {
@@ -205,7 +216,7 @@ pub(super) fn drain(process: &mut Child) -> Receiver<String> {
     receiver
 }
 
-pub(super) fn read_addresses(lines: &Receiver<String>) -> Result<Addresses, String> {
+pub(crate) fn read_addresses(lines: &Receiver<String>) -> Result<Addresses, String> {
     let deadline = Instant::now() + START_TIMEOUT;
     let next = |prefix: &str| {
         let left = deadline.saturating_duration_since(Instant::now());

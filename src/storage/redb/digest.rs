@@ -155,6 +155,7 @@ mod tests {
         RedbStorage::open(&RedbOptions {
             path: dir.path().join(name),
             cache_bytes: 1 << 20,
+            waits_for_space: false,
         })
         .unwrap()
     }

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use ::redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::backend;
 use super::commit::{self, End};
 use super::fault;
-use super::files::{Severable, StoreFiles};
+use super::files::StoreFiles;
 use super::tables::{EXPIRY, FORKS, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
 use crate::contract::{Export, Import};
 use crate::error::StorageError;
@@ -202,9 +203,7 @@ impl RedbImport {
         let mut builder = Database::builder();
         builder.set_cache_size(cache_bytes);
         Ok(Self {
-            database: builder
-                .create_with_backend(Severable::new(files.open(path)?).0)
-                .map_err(fault)?,
+            database: backend::open(&builder, files.open(path)?, &Arc::default())?,
             path: path.to_owned(),
             files,
         })

@@ -3,13 +3,10 @@
 use std::fmt::Debug;
 use std::fs::{self, File};
 use std::io;
-use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use ::redb::StorageBackend;
 use ::redb::backends::FileBackend;
-use ::redb::{BackendError, StorageBackend};
 
 /// What stores do with files.
 pub trait StoreFiles: Debug + Send + Sync + 'static {
@@ -87,84 +84,5 @@ impl StoreFiles for RealFiles {
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         super::space::free_bytes(dir)
-    }
-}
-
-/// A file that can be cut off from whoever writes to it.
-#[derive(Debug)]
-pub(super) struct Severable {
-    backend: Box<dyn StorageBackend>,
-    is_cut: Arc<AtomicBool>,
-}
-
-impl Severable {
-    /// The file, and what cuts it off when it is set.
-    pub(super) fn new(backend: Box<dyn StorageBackend>) -> (Self, Arc<AtomicBool>) {
-        let is_cut = Arc::new(AtomicBool::new(false));
-        let severable = Self {
-            backend,
-            is_cut: Arc::clone(&is_cut),
-        };
-        (severable, is_cut)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        match self.is_cut.load(Ordering::Relaxed) {
-            true => Err(io::Error::other("the store was given up")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl StorageBackend for Severable {
-    fn len(&self) -> io::Result<u64> {
-        self.backend.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.backend.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.check()?;
-        self.backend.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.check()?;
-        self.backend.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.check()?;
-        self.backend.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.backend.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.backend.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.backend.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.backend.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.backend.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.backend.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.backend.query_lock_range(start, end)
     }
 }

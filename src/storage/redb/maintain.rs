@@ -49,7 +49,9 @@ pub(super) fn maintain(database: &Database, file: &mut File, room: Room) -> Resu
         packed_bytes += pack(&transaction, id)?;
     }
     transaction.commit().map_err(fault)?;
-    Ok(more_garbage || (packs && !loose.is_empty()))
+    // What a transaction freed can be used again after the next durable one, and when that may come is not decided here:
+    // with little room, one piece must do until then.
+    Ok(room == Room::Plenty && (more_garbage || (packs && !loose.is_empty())))
 }
 
 fn has_garbage(database: &Database) -> Result<bool, StorageError> {

@@ -3,6 +3,7 @@
 //! What is applied is held in memory (`held`) and seen over the file (`layered`) until it is written to it (`store`), by
 //! a checkpoint, or because it is much. Readers see all that is applied and never wait for the file.
 
+mod backend;
 mod commit;
 mod digest;
 mod export;
@@ -28,7 +29,6 @@ use weir_protocol::{
 
 use self::commit::End;
 use self::export::{RedbExport, RedbImport};
-use self::files::Severable;
 pub use self::files::{RealFiles, StoreFiles};
 use self::space::Space;
 use self::store::Store;
@@ -48,9 +48,14 @@ pub struct RedbOptions {
     pub path: PathBuf,
     /// How much memory redb may use to keep pages, in bytes.
     pub cache_bytes: usize,
+    /// Whether a write waits when the disk is full, until it is not. Otherwise a batch that may not fit is refused
+    /// ([`StorageError::Full`]).
+    pub waits_for_space: bool,
 }
 
 /// Streams in one redb file.
+///
+/// Dropping it forgets what was applied after the last durable batch or checkpoint, as a crash would.
 pub struct RedbStorage {
     store: Arc<Store>,
 }
@@ -77,12 +82,15 @@ impl RedbStorage {
     pub fn open_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let (backend, is_cut) = Severable::new(files.open(&options.path)?);
-        let database = builder.create_with_backend(backend).map_err(fault)?;
+        let control = Arc::default();
+        let database = backend::open(&builder, files.open(&options.path)?, &control)?;
         prepare(&database)?;
+        if options.waits_for_space {
+            control.wait_for_space();
+        }
         let space = Space::of(&options.path, files);
         Ok(Self {
-            store: Arc::new(Store::new(database, space, is_cut)),
+            store: Arc::new(Store::new(database, space, control)),
         })
     }
 

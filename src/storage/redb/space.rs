@@ -117,6 +117,7 @@ mod tests {
         let options = RedbOptions {
             path: dir.path().join("store.redb"),
             cache_bytes: 1 << 20,
+            waits_for_space: false,
         };
         let storage = RedbStorage::open(&options).unwrap();
         let (name, now) = (StreamName::new("a").unwrap(), Timestamp::from_millis(1));

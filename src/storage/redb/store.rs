@@ -6,11 +6,11 @@
 //! Locks are taken in this order: `writer`, `file`, `layers`. Only `layers` is ever waited for by readers, and nobody
 //! does more under it than take a view.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ::redb::Database;
 
+use super::backend::Control;
 use super::commit::{self, End};
 use super::held::Held;
 use super::latched;
@@ -30,8 +30,7 @@ pub(super) type Snapshot = Layered<Layered<View>>;
 /// One redb file, and what belongs over it.
 pub(super) struct Store {
     pub(super) database: Database,
-    /// Once it is set, nothing more is written.
-    is_cut: Arc<AtomicBool>,
+    control: Arc<Control>,
     pub(super) space: Space,
     /// Held by whoever applies.
     writer: Mutex<Writer>,
@@ -74,10 +73,10 @@ struct Frozen {
 }
 
 impl Store {
-    pub(super) fn new(database: Database, space: Space, is_cut: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(database: Database, space: Space, control: Arc<Control>) -> Self {
         Self {
             database,
-            is_cut,
+            control,
             space,
             writer: Mutex::default(),
             file: Mutex::default(),
@@ -161,7 +160,9 @@ impl Store {
     /// # Errors
     /// [`StorageError::Full`], and those of the file.
     pub(super) fn hold(&self, writer: &mut Writer, mutations: Mutations) -> Result<(), StorageError> {
-        self.space.check(&mutations, self.unsynced_bytes())?;
+        if !self.control.waits() {
+            self.space.check(&mutations, self.unsynced_bytes())?;
+        }
         writer.is_dirty = true;
         let held_bytes = {
             let mut layers = self.layers();
@@ -227,9 +228,9 @@ impl Drop for Store {
     /// what the checkpoint would have said ([`crate::Batch::applied`]), and may be ahead of the log: the store goes back
     /// to its last checkpoint, as after a crash.
     fn drop(&mut self) {
-        if self.file.get_mut().is_ok_and(|file| !file.is_dirty) {
+        if self.failure.get().is_none() && self.file.get_mut().is_ok_and(|file| !file.is_dirty) {
             return;
         }
-        self.is_cut.store(true, Ordering::Relaxed);
+        self.control.abandon();
     }
 }

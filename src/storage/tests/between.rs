@@ -279,6 +279,7 @@ fn references_and_outbox_are_exported() {
         let options = RedbOptions {
             path: dir.path().join("copy.redb"),
             cache_bytes: 1 << 20,
+            waits_for_space: false,
         };
         let mut import = RedbStorage::import(&options).unwrap();
         let mut cursor = Some(bytes::Bytes::new());

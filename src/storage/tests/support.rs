@@ -34,6 +34,7 @@ impl Kind {
             Self::Redb => Arc::new(RedbStorage::open(&RedbOptions {
                 path: dir.join("store.redb"),
                 cache_bytes: 16 << 20,
+                waits_for_space: false,
             })?),
         })
     }
@@ -69,7 +70,7 @@ impl Store {
         self.storage.as_ref().unwrap()
     }
 
-    /// Makes everything durable, closes and opens the store, if that keeps anything.
+    /// Ends in good order and opens the store again, if that keeps anything.
     pub(crate) fn reopen(&mut self) {
         if self.kind.is_persistent() {
             self.storage().checkpoint().unwrap();
