@@ -16,6 +16,9 @@
 //! | `codec/` | commands, answers and reads as bytes |
 //! | `memory_disk` | the journal's disk for nodes that keep everything in memory |
 //! | `clock` | the system's clock |
+//! | `platform` | what a node takes from its machine, for simulations to replace |
+//! | `probe` | what simulations look at |
+//! | `blocking` | calls that may block for long |
 //! | `limits` | sizes and times that nobody may set |
 //!
 //! The path of a write: `router` -> `group/propose` -> (`peer`, `group/serve` on the leader's node) -> `raft/replica` ->
@@ -32,6 +35,7 @@
 //! - A failed write to a disk ends the process.
 
 mod admin;
+mod blocking;
 mod clock;
 mod codec;
 mod control;
@@ -41,6 +45,8 @@ mod limits;
 mod memory_disk;
 mod node;
 mod peer;
+mod platform;
+mod probe;
 mod raft;
 mod router;
 mod view;
@@ -49,4 +55,6 @@ pub use admin::{Admin, AdminError, ClusterStatus, GroupStatus, NodeStatus, Repli
 pub use clock::SystemClock;
 pub use control::{CommandError, FormError, IdentityError};
 pub use node::{CloseError, DEFAULT_KEEP_LOG_BYTES, Node, NodeOptions, OpenError, StorageKind};
+pub use platform::{Connect, Connection, Network, PeerListener, Platform, StepJournal, Threads};
+pub use probe::{Probe, Replay, ReplicaView};
 pub use weir_meta as meta;

@@ -82,8 +82,9 @@ pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// See [`KEEP_ALIVE_INTERVAL`].
 pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Batches of one group that may be under way from this node.
-pub(crate) const BATCHES_UNDER_WAY: usize = 4;
+/// Batches of one group that may be under way from this node: one is applied while the next one is made durable. More
+/// would only make them smaller.
+pub(crate) const BATCHES_UNDER_WAY: usize = 2;
 
 /// How long a write may take in all, attempts with several leaders included.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -106,8 +107,8 @@ pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a group looks after itself.
 pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After how many rounds of that applied writes are made durable in the stores, unless they are many before. The journal has them already, so this only bounds how much of
-/// it is replayed after a crash; a store is written once for all changes in between, and applies nothing meanwhile.
+/// After how many rounds of that applied writes are written to the stores, unless they are many before. The journal has
+/// them already, so this only bounds how much of it is replayed after a crash, and how much memory they take until then.
 pub(crate) const CHECKPOINT_EVERY: u64 = 4;
 
 /// The journal's cache of recent entries, in bytes, for all groups.

@@ -5,22 +5,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch as signal;
-use weir_journal::{Disk, Identity as Owner, Journal, Options, RealDisk};
+use weir_journal::{Disk, Identity as Owner, Journal, Options};
 use weir_meta::{FoundingNode, MetaCommand, MetaState, NodeId, Zone};
 use weir_protocol::{Clock, Streams};
 
 use crate::admin::Admin;
+use crate::blocking::{blocking, stay_on_this_thread};
 use crate::control::{
     Commands, Dispatcher, FormError, Hello, Hosting, Identity, IdentityError, Introduced, Member, MemberParts,
-    MetaMachine, Reconciler, SharedDispatcher, StoreOptions, addresses, form, reconcile, view,
+    MetaMachine, Place, Reconciler, SharedDispatcher, StoreOptions, addresses, form, reconcile, view,
 };
 use crate::fork;
 use crate::group::Shared;
 use crate::limits::{JOURNAL_CACHE_BYTES, LEADER_PAUSE};
 use crate::memory_disk::MemoryDisk;
 use crate::peer::{Addresses, Peers, serve};
+use crate::platform::{PeerListener, Platform, Threads};
+use crate::probe::Probe;
 use crate::raft::{RaftSettings, Replica, ReplicaOptions};
 use crate::router::Router;
 use crate::view::{View, Views};
@@ -50,7 +52,7 @@ pub struct NodeOptions {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where other nodes connect.
-    pub peer_listener: TcpListener,
+    pub peer_listener: PeerListener,
     /// Where this node is reached, as `host:port`: by other nodes, by clients, by operators.
     pub peer_address: String,
     /// See `peer_address`.
@@ -74,6 +76,8 @@ pub struct NodeOptions {
     pub election_timeout: Duration,
     /// How many payload bytes of each group's log stay for replicas that lag; one that lacks more gets a snapshot.
     pub keep_log_bytes: u64,
+    /// What the node takes from its machine.
+    pub platform: Platform,
 }
 
 /// Why a node did not open.
@@ -124,6 +128,7 @@ pub struct Node {
     admin: Admin,
     hosting: Arc<Hosting>,
     meta: Arc<Replica>,
+    meta_machine: Arc<MetaMachine>,
     journal: Arc<Journal>,
     failed: signal::Receiver<Option<String>>,
     /// Dropping it ends the tasks of the node.
@@ -167,12 +172,6 @@ fn introduce(options: &NodeOptions, identity: &Identity) -> Result<Introduced, O
     })
 }
 
-/// Runs something that may block for long on a thread of its own.
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, OpenError> {
-    let task = tokio::task::spawn_blocking(run).await;
-    task.map_err(|error| OpenError::Thread(std::io::Error::other(error)))
-}
-
 impl Node {
     /// Opens a node: forms or joins a cluster at the first start, recovers after a crash, and takes part from then on.
     /// Waits for the other nodes where it must. Must be called within a tokio runtime.
@@ -184,16 +183,25 @@ impl Node {
         if options.storage != StorageKind::Redb && !(options.nodes.is_empty() && options.join.is_empty()) {
             return Err(OpenError::NotReplicated);
         }
+        let Platform {
+            disk,
+            files,
+            network,
+            threads,
+        } = options.platform.clone();
+        if matches!(threads, Threads::None(_)) {
+            stay_on_this_thread();
+        }
         let dir = options.data_dir.clone();
         if !in_memory {
-            std::fs::create_dir_all(&dir).map_err(|source| OpenError::DataDir {
+            disk.create_dir(&dir).map_err(|source| OpenError::DataDir {
                 path: dir.clone(),
                 source,
             })?;
         }
         let mut identity = match in_memory {
             true => Identity::draw(),
-            false => Identity::load(&dir)?,
+            false => Identity::load(&*disk, &dir)?,
         };
         let introduced = introduce(&options, &identity)?;
         let (stop, stopped) = signal::channel(false);
@@ -221,11 +229,11 @@ impl Node {
         let member = match identity.member.clone() {
             Some(member) => member,
             None => {
-                let strangers = Arc::new(Peers::new(String::new(), 0, Arc::default()));
+                let strangers = Arc::new(Peers::new(String::new(), 0, Arc::default(), network.clone()));
                 let member = form(&introduced, &strangers).await?;
                 identity.member = Some(member.clone());
                 if !in_memory {
-                    identity.save(&dir)?;
+                    identity.save(&*disk, &dir)?;
                 }
                 member
             }
@@ -234,12 +242,12 @@ impl Node {
             *name = member.cluster.to_string();
         }
         tracing::info!(cluster = %member.cluster, node = %member.node, "this node belongs to a cluster");
-        let journal = open_journal(&dir, &identity, &member, in_memory).await?;
+        let journal = open_journal(&dir, &identity, &member, in_memory, &disk, threads).await?;
         if !member.started && !in_memory {
             let mut started = member.clone();
             started.started = true;
             identity.member = Some(started);
-            identity.save(&dir)?;
+            identity.save(&*disk, &dir)?;
         }
 
         let addresses_known = Arc::new(Addresses::default());
@@ -248,14 +256,22 @@ impl Node {
             member.cluster.to_string(),
             member.node.0,
             Arc::clone(&addresses_known),
+            network,
         ));
         let settings = RaftSettings {
             heartbeat: options.heartbeat,
             election_timeout: options.election_timeout,
         };
-        let meta_dir = if in_memory { None } else { Some(dir.join("meta")) };
         let meta_replica = member.meta_replica.0;
-        let machine = blocking(move || MetaMachine::open(meta_dir.as_deref(), meta_replica)).await?;
+        let place = Place {
+            disk: Arc::clone(&disk),
+            dir: dir.join("meta"),
+            file: format!("{meta_replica}.state"),
+        };
+        let place = (!in_memory).then_some(place);
+        let machine = blocking(move || MetaMachine::open(place))
+            .await
+            .map_err(OpenError::Thread)?;
         let machine = Arc::new(machine.map_err(|error| OpenError::Replica(error.to_string()))?);
         let meta = Replica::open(ReplicaOptions {
             group: 0,
@@ -290,6 +306,8 @@ impl Node {
                 cache_bytes: options.cache_bytes,
                 settings,
                 keep_log_bytes: options.keep_log_bytes,
+                disk,
+                files,
             },
         ));
         let router = Arc::new(Router::new(views.clone(), Arc::clone(&hosting)));
@@ -342,6 +360,7 @@ impl Node {
         spawn_until(&stopped, fork::run(Arc::clone(&router)));
         Ok(Self {
             streams: router,
+            meta_machine: Arc::clone(&machine),
             admin: Admin::new(commands, machine, Arc::clone(&hosting), peers, member.node),
             hosting,
             meta,
@@ -366,6 +385,16 @@ impl Node {
     #[must_use]
     pub fn admin(&self) -> Admin {
         self.admin.clone()
+    }
+
+    /// What simulations look at.
+    #[must_use]
+    pub fn probe(&self) -> Probe {
+        Probe::new(
+            Arc::clone(&self.meta),
+            Arc::clone(&self.meta_machine),
+            Arc::clone(&self.hosting),
+        )
     }
 
     /// Waits until a store, a replica or the journal fails, and says how. Then the process should end: nothing that
@@ -426,6 +455,8 @@ async fn open_journal(
     identity: &Identity,
     member: &Member,
     in_memory: bool,
+    disk: &Arc<dyn Disk>,
+    threads: Threads,
 ) -> Result<Arc<Journal>, OpenError> {
     let path = dir.join("journal");
     let mut options = Options::new(Owner {
@@ -438,13 +469,22 @@ async fn open_journal(
         options.segment_bytes = 32 << 20;
         Arc::new(MemoryDisk::default())
     } else {
-        Arc::new(RealDisk)
+        Arc::clone(disk)
     };
-    let opened = {
-        let path = path.clone();
-        blocking(move || Journal::open(&path, options, disk)).await?
+    let (journal, recovered) = match threads {
+        Threads::Many => {
+            let path = path.clone();
+            let opened = blocking(move || Journal::open(&path, options, disk)).await;
+            let (journal, recovered) = opened.map_err(OpenError::Thread)??;
+            (Arc::new(journal), recovered)
+        }
+        Threads::None(steps) => {
+            let (journal, recovered, stepper) = Journal::open_stepped(&path, steps.options(options), disk)?;
+            let journal = Arc::new(journal);
+            steps.take(&journal, stepper);
+            (journal, recovered)
+        }
     };
-    let (journal, recovered) = opened?;
     if recovered.fresh && member.started {
         return Err(OpenError::JournalLost(path));
     }
@@ -454,7 +494,7 @@ async fn open_journal(
             "the end of the journal was torn, as a crash leaves it, and was cut off"
         );
     }
-    Ok(Arc::new(journal))
+    Ok(journal)
 }
 
 /// On the founding node: begins the meta group and founds the cluster, again after a crash in between.

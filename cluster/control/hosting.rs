@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
-use tokio::sync::oneshot;
-use weir_journal::ReplicaKey;
+use weir_journal::{Disk, ReplicaKey};
 use weir_meta::{GroupId, MetaState, NodeId};
-use weir_storage::{FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError};
+use weir_storage::{
+    FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
+};
 
+use crate::blocking::on_its_own_thread;
 use crate::group::{Group, Hosted, Shared, StoreKind, StreamsMachine};
 use crate::node::StorageKind;
 use crate::raft::{OpenReplicaError, RaftSettings, Replica, ReplicaOptions};
 use crate::view::View;
 
 /// How the stores of this node's replicas are opened.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct StoreOptions {
     pub(crate) kind: StorageKind,
     /// Holds a directory per replica.
@@ -25,6 +27,8 @@ pub(crate) struct StoreOptions {
     pub(crate) cache_bytes: usize,
     pub(crate) settings: RaftSettings,
     pub(crate) keep_log_bytes: u64,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) files: Arc<dyn StoreFiles>,
 }
 
 /// A replica does not open.
@@ -125,18 +129,15 @@ impl Hosting {
     async fn host(&self, group: &Arc<Group>, replica: u64, state: &MetaState) -> Result<(), HostError> {
         let dir = self.replica_dir(group.id(), replica);
         let share = self.options.cache_bytes / state.groups().len().max(1);
-        let kind = self.options.kind;
-        let (path, watchers) = (dir.clone(), Arc::clone(group.watchers()));
-        let (opened, wait) = oneshot::channel();
+        let (options, path) = (self.options.clone(), dir.clone());
+        let watchers = Arc::clone(group.watchers());
         // A thread of its own: opening after a crash may take long, and must not take a reader's place.
-        std::thread::Builder::new()
-            .name("weir-open".to_owned())
-            .spawn(move || drop(opened.send(open_machine(kind, &path, share, watchers))))
-            .map_err(|source| HostError::Directory {
-                path: dir.clone(),
-                source,
-            })?;
-        let machine = wait.await.unwrap_or_else(|_| {
+        let opened = on_its_own_thread("weir-open", move || open_machine(&options, &path, share, watchers));
+        let opened = opened.map_err(|source| HostError::Directory {
+            path: dir.clone(),
+            source,
+        })?;
+        let machine = opened.await.unwrap_or_else(|_| {
             let source = StorageError::Failed("a thread panicked while it opened the store".to_owned());
             Err(HostError::Store {
                 path: dir.clone(),
@@ -161,7 +162,7 @@ impl Hosting {
             }
         }
         tracing::info!(group = group.id(), replica = replica.id(), "hosting a replica");
-        group.host(Some(Arc::new(Hosted { replica, machine })));
+        group.host(Some(Arc::new(Hosted::new(replica, machine))));
         Ok(())
     }
 
@@ -181,13 +182,13 @@ impl Hosting {
         if let Err(error) = self.shared.journal.remove_replica(key, Box::new(|_| {})) {
             tracing::warn!(group = group.id(), replica, %error, "a replica's log was not removed");
         }
-        remove_dir(&self.replica_dir(group.id(), replica));
+        self.remove_dir(&self.replica_dir(group.id(), replica));
     }
 
     /// Removes what replicas left that went while this node was down. An id that the state does not know yet stays:
     /// it is newer than the state.
     fn sweep(&self, state: &MetaState) {
-        let Ok(entries) = std::fs::read_dir(&self.options.dir) else {
+        let Ok(names) = self.options.disk.list(&self.options.dir) else {
             return;
         };
         let known: BTreeSet<(u64, u64)> = state
@@ -198,9 +199,8 @@ impl Hosting {
                 replicas.map(|replica| (id.0, replica.id.0))
             })
             .collect();
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let ids = name.to_str().and_then(|name| name.split_once('-'));
+        for name in names {
+            let ids = name.split_once('-');
             let ids = ids.and_then(|(group, replica)| Some((group.parse().ok()?, replica.parse().ok()?)));
             let Some((group, replica)) = ids else {
                 continue;
@@ -208,18 +208,18 @@ impl Hosting {
             if replica <= state.last_replica_id() && !known.contains(&(group, replica)) {
                 let key = ReplicaKey { group, replica };
                 let _ = self.shared.journal.remove_replica(key, Box::new(|_| {}));
-                remove_dir(&entry.path());
+                self.remove_dir(&self.options.dir.join(name));
             }
         }
     }
-}
 
-fn remove_dir(path: &Path) {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "a replica's files were not removed");
+    fn remove_dir(&self, path: &Path) {
+        match self.options.disk.remove_dir(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "a replica's files were not removed");
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 
@@ -233,7 +233,7 @@ fn founding_members(state: &MetaState, group: GroupId, replica: u64) -> Option<B
 }
 
 fn open_machine(
-    kind: StorageKind,
+    options: &StoreOptions,
     dir: &Path,
     cache_bytes: usize,
     watchers: Arc<crate::group::Watchers>,
@@ -242,13 +242,13 @@ fn open_machine(
         path: dir.to_owned(),
         source,
     };
-    if kind != StorageKind::Memory {
-        std::fs::create_dir_all(dir).map_err(|source| HostError::Directory {
+    if options.kind != StorageKind::Memory {
+        options.disk.create_dir(dir).map_err(|source| HostError::Directory {
             path: dir.to_owned(),
             source,
         })?;
     }
-    let (store, kind): (Arc<dyn Storage>, StoreKind) = match kind {
+    let (store, kind): (Arc<dyn Storage>, StoreKind) = match options.kind {
         StorageKind::Memory => (Arc::new(MemoryStorage::new()), StoreKind::Fixed),
         StorageKind::File => {
             let options = FileOptions {
@@ -258,12 +258,13 @@ fn open_machine(
             (Arc::new(store), StoreKind::Fixed)
         }
         StorageKind::Redb => {
-            let options = RedbOptions {
+            let redb = RedbOptions {
                 path: dir.join("streams.redb"),
                 cache_bytes,
             };
-            let store = RedbStorage::open(&options).map_err(store_error)?;
-            (Arc::new(store), StoreKind::Redb(options))
+            let files = Arc::clone(&options.files);
+            let store = RedbStorage::open_in(&redb, Arc::clone(&files)).map_err(store_error)?;
+            (Arc::new(store), StoreKind::Redb(redb, files))
         }
     };
     StreamsMachine::open(store, kind, watchers).map_err(|source| HostError::State {

@@ -1,12 +1,12 @@
 //! What a node knows of itself across restarts: one small file in its data directory.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use weir_journal::Disk;
 use weir_meta::{ClusterId, NodeId, NodeUuid, ReplicaId};
 
 const FILE: &str = "identity.json";
@@ -55,18 +55,18 @@ impl Identity {
     }
 
     /// Reads the identity of the node in `dir`, or makes one.
-    pub(crate) fn load(dir: &Path) -> Result<Self, IdentityError> {
+    pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(FILE);
         let failed = |source| IdentityError {
             path: path.clone(),
             source,
         };
-        match fs::read(&path) {
+        match read(disk, &path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = Self::draw();
-                identity.save(dir)?;
+                identity.save(disk, dir)?;
                 Ok(identity)
             }
             Err(error) => Err(failed(error)),
@@ -74,22 +74,30 @@ impl Identity {
     }
 
     /// Writes it, at once or not at all.
-    pub(crate) fn save(&self, dir: &Path) -> Result<(), IdentityError> {
+    pub(crate) fn save(&self, disk: &dyn Disk, dir: &Path) -> Result<(), IdentityError> {
         let failed = |source| IdentityError {
             path: dir.join(FILE),
             source,
         };
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
-        write_atomically(dir, FILE, &bytes).map_err(failed)
+        write_atomically(disk, dir, FILE, &bytes).map_err(failed)
     }
 }
 
 /// Replaces a file by another content, durably: a crash leaves the old or the new one.
-pub(crate) fn write_atomically(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, dir.join(name))?;
-    File::open(dir)?.sync_all()
+    let file = disk.create(&temporary)?;
+    file.write_at(bytes, 0)?;
+    file.sync()?;
+    disk.rename(&temporary, &dir.join(name))?;
+    disk.sync_dir(dir)
+}
+
+/// All of a small file.
+pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path)?;
+    let mut bytes = vec![0; usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    file.read_at(&mut bytes, 0)?;
+    Ok(bytes)
 }

@@ -1,18 +1,21 @@
 //! The meta group's state machine: a small state, kept whole in memory and in one file.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message as _;
 use tokio::sync::watch;
+use weir_journal::Disk;
 use weir_meta::{MetaCommand, MetaState};
 use weir_proto::{control as pb, raft};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::identity::write_atomically;
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+use super::identity::{read, write_atomically};
+use crate::raft::{
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+};
 
 /// The file's layout: checksum of the rest, length of the position, position, state.
 const HEAD_BYTES: usize = 8;
@@ -20,9 +23,16 @@ const HEAD_BYTES: usize = 8;
 /// The control plane's replicated state.
 pub(crate) struct MetaMachine {
     /// Where the state is kept; nowhere, on a node that keeps everything in memory.
-    place: Option<(PathBuf, String)>,
+    place: Option<Place>,
     current: Mutex<Current>,
     states: watch::Sender<Arc<MetaState>>,
+}
+
+/// A file on a disk.
+pub(crate) struct Place {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) file: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -37,10 +47,9 @@ fn invalid(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Err
 
 impl MetaMachine {
     /// Opens the state of a meta replica; a replica without a file begins with an empty one.
-    pub(crate) fn open(dir: Option<&Path>, replica: u64) -> io::Result<Self> {
-        let place = dir.map(|dir| (dir.to_owned(), format!("{replica}.state")));
+    pub(crate) fn open(place: Option<Place>) -> io::Result<Self> {
         let current = match &place {
-            Some((dir, file)) => load(dir, file)?,
+            Some(place) => load(place)?,
             None => Current::default(),
         };
         Ok(Self {
@@ -61,7 +70,7 @@ impl MetaMachine {
 
     fn save(&self, bytes: &[u8]) -> io::Result<()> {
         match &self.place {
-            Some((dir, file)) => write_atomically(dir, file, bytes),
+            Some(place) => write_atomically(&*place.disk, &place.dir, &place.file, bytes),
             None => Ok(()),
         }
     }
@@ -71,9 +80,9 @@ impl MetaMachine {
     }
 }
 
-fn load(dir: &Path, file: &str) -> io::Result<Current> {
-    std::fs::create_dir_all(dir)?;
-    match std::fs::read(dir.join(file)) {
+fn load(place: &Place) -> io::Result<Current> {
+    place.disk.create_dir(&place.dir)?;
+    match read(&*place.disk, &place.dir.join(&place.file)) {
         Ok(bytes) => decode(&bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Current::default()),
         Err(error) => Err(error),
@@ -147,13 +156,15 @@ impl Machine for MetaMachine {
         Ok(answers)
     }
 
-    fn checkpoint(&self) -> io::Result<()> {
+    /// All of it at once: the state is small and changes rarely.
+    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
         let bytes = encode(&self.current());
-        self.save(&bytes)
+        self.save(&bytes)?;
+        Ok(Box::new(|| Ok(())))
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
-        self.checkpoint()?;
+        self.begin_checkpoint()?()?;
         let current = self.current();
         Ok((current.position.clone(), Arc::new(Whole(encode(&current)))))
     }

@@ -34,6 +34,6 @@ pub(crate) use group_calls::{group_status, hand_over};
 pub(crate) use hosting::{Hosting, StoreOptions, addresses, view};
 pub use identity::IdentityError;
 pub(crate) use identity::{Identity, Member};
-pub(crate) use machine::MetaMachine;
+pub(crate) use machine::{MetaMachine, Place};
 pub(crate) use reconcile::{Reconciler, run as reconcile};
 pub(crate) use serve::{Dispatcher, Hello, MemberParts, Shared as SharedDispatcher};

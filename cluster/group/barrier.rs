@@ -3,6 +3,7 @@
 //! One round asks the leader once for all reads that wait: reads that come during a round wait for the next.
 
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
@@ -72,7 +73,10 @@ impl Group {
             if let Some(index) = self.read_index(hosted).await {
                 let applied = tokio::time::timeout_at(deadline, hosted.replica.applied(index));
                 return match applied.await {
-                    Ok(Ok(())) => Ok(()),
+                    Ok(Ok(())) => {
+                        hosted.caught_up.store(true, Ordering::Relaxed);
+                        Ok(())
+                    }
                     _ => Err(NO_LEADER),
                 };
             }

@@ -6,6 +6,7 @@ use weir_protocol::Timestamp;
 use weir_storage::{Expired, Op, Outcome, StorageError};
 
 use super::{Group, Hosted};
+use crate::blocking::blocking;
 use crate::limits::{CHECKPOINT_EVERY, EXPIRED_PER_COMMAND, EXPIRY_GRACE_MS, HOUSEKEEPING_INTERVAL, UPKEEP_PAUSE};
 
 /// Runs all of it, again and again, until the group is gone.
@@ -53,7 +54,7 @@ async fn expire(group: &Group, hosted: &Hosted) {
 async fn upkeep(hosted: &Hosted) -> Result<(), StorageError> {
     loop {
         let storage = hosted.machine.store();
-        let piece = tokio::task::spawn_blocking(move || storage.maintain()).await;
+        let piece = blocking(move || storage.maintain()).await;
         match piece.map_err(|error| StorageError::Failed(error.to_string()))? {
             Ok(true) => tokio::time::sleep(UPKEEP_PAUSE).await,
             // A full disk is told to those who write; upkeep waits for space.

@@ -3,19 +3,24 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use prost::Message as _;
 use weir_proto::{entry as pb, raft};
 use weir_protocol::Timestamp;
-use weir_storage::{Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError};
+use weir_storage::{
+    Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
+};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::memory::{Memory, Seen};
 use super::watch::Watchers;
 use crate::codec::{Malformed, op_from_pb};
-use crate::raft::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+use crate::raft::{
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+};
 
 /// How a group's store is opened, and replaced by a snapshot.
 #[derive(Debug, Clone)]
@@ -23,7 +28,7 @@ pub(crate) enum StoreKind {
     /// A store that is there already and cannot be replaced.
     Fixed,
     /// A redb file.
-    Redb(RedbOptions),
+    Redb(RedbOptions, Arc<dyn StoreFiles>),
 }
 
 /// The streams of one replica.
@@ -32,6 +37,8 @@ pub(crate) struct StreamsMachine {
     kind: StoreKind,
     memory: Mutex<Replicated>,
     watchers: Arc<Watchers>,
+    /// Whether what is committed waits for space.
+    is_short: AtomicBool,
 }
 
 /// What is replicated beside the streams.
@@ -80,12 +87,18 @@ impl StreamsMachine {
             kind,
             memory: Mutex::new(replicated),
             watchers,
+            is_short: AtomicBool::new(false),
         })
     }
 
     /// The store as it is now. Whoever holds it across a snapshot's installation goes on reading the old one.
     pub(crate) fn store(&self) -> Arc<dyn Storage> {
         Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether what is committed waits for space on this node: then no more should be proposed.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
     }
 
     fn replicated(&self) -> MutexGuard<'_, Replicated> {
@@ -196,6 +209,17 @@ impl Machine for StreamsMachine {
         Ok(self.replicated().position.clone())
     }
 
+    fn has_room(&self, bytes: u64) -> io::Result<bool> {
+        let has_room = self.store().has_room(bytes).map_err(io_error)?;
+        if self.is_short.swap(!has_room, Ordering::Relaxed) == has_room {
+            tracing::warn!(
+                has_room,
+                "the disk has no room for what is to be applied, or has it again"
+            );
+        }
+        Ok(has_room)
+    }
+
     fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>> {
         let mut replicated = self.replicated();
         let mut piece = Piece::default();
@@ -222,19 +246,16 @@ impl Machine for StreamsMachine {
         Ok(piece.slots.into_iter().zip(is_ours).map(answer).collect())
     }
 
-    fn checkpoint(&self) -> io::Result<()> {
+    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
         let replicated = self.replicated();
-        let batch = Batch {
-            commands: Vec::new(),
-            applied: Some(encode(&replicated.position, &replicated.memory, true)),
-            durable: true,
-        };
-        self.store().apply(batch).map(drop).map_err(io_error)
+        let applied = encode(&replicated.position, &replicated.memory, true);
+        let pending = self.store().begin_checkpoint(applied).map_err(io_error)?;
+        Ok(Box::new(move || pending().map_err(io_error)))
     }
 
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)> {
         // Whoever calls this is the one that applies, so nothing comes between the two.
-        self.checkpoint()?;
+        self.begin_checkpoint()?()?;
         let export = self.store().export().map_err(io_error)?;
         let export = export.ok_or_else(|| io::Error::other("this backend cannot send its streams to another node"));
         let position = self.replicated().position.clone();
@@ -249,6 +270,8 @@ impl Machine for StreamsMachine {
         let (export, replicated) = {
             // Nothing is applied while it is held, so the two belong together.
             let replicated = self.replicated();
+            let applied = encode(&replicated.position, &replicated.memory, true);
+            self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
             (self.store().export().map_err(io_error)?, replicated.clone())
         };
         let export =
@@ -264,27 +287,24 @@ impl Machine for StreamsMachine {
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {
-        let StoreKind::Redb(options) = &self.kind else {
+        let StoreKind::Redb(options, files) = &self.kind else {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
         let options = RedbOptions {
             path: incoming(options),
             cache_bytes: options.cache_bytes,
         };
-        let import = RedbStorage::import(&options).map_err(io_error)?;
+        let import = RedbStorage::import_in(&options, Arc::clone(files)).map_err(io_error)?;
         Ok(Box::new(Sink(import)))
     }
 
     fn install(&self, _staged: Staged, position: Position) -> io::Result<()> {
-        let StoreKind::Redb(options) = &self.kind else {
+        let StoreKind::Redb(options, files) = &self.kind else {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
         let mut replicated = self.replicated();
-        std::fs::rename(incoming(options), &options.path)?;
-        if let Some(dir) = options.path.parent() {
-            std::fs::File::open(dir)?.sync_all()?;
-        }
-        let store = RedbStorage::open(options).map_err(io_error)?;
+        files.replace(&incoming(options), &options.path)?;
+        let store = RedbStorage::open_in(options, Arc::clone(files)).map_err(io_error)?;
         let loaded = load(&store)?;
         if loaded.position != position {
             return Err(io::Error::new(

@@ -12,6 +12,7 @@ mod renew;
 mod serve;
 mod watch;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch as signal;
@@ -62,6 +63,18 @@ pub(crate) struct Group {
 pub(crate) struct Hosted {
     pub(crate) replica: Arc<Replica>,
     pub(crate) machine: Arc<StreamsMachine>,
+    /// Whether it has applied, since it was opened, all that a leader had acknowledged at some time after that.
+    caught_up: AtomicBool,
+}
+
+impl Hosted {
+    pub(crate) fn new(replica: Arc<Replica>, machine: Arc<StreamsMachine>) -> Self {
+        Self {
+            replica,
+            machine,
+            caught_up: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Group {
@@ -113,9 +126,10 @@ impl Group {
         }
     }
 
-    /// Whether the journal has room for writes; without it they are refused before they are proposed.
+    /// Whether the journal and the store have room for writes; without it they are refused before they are proposed.
     fn has_space(&self) -> bool {
-        self.shared.journal.space() == SpaceStatus::Ok
+        let is_short = self.hosted().is_some_and(|hosted| hosted.machine.is_short());
+        !is_short && self.shared.journal.space() == SpaceStatus::Ok
     }
 
     /// Who leads, as far as this node knows: the replica and its node.

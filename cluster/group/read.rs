@@ -1,6 +1,7 @@
 //! Reads, and what they renew.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use weir_protocol::{
     Consistency, Fault, HeadError, ListError, ListPage, ListRequest, Read, ReadError, ReadResult, StreamMetadata,
@@ -9,6 +10,7 @@ use weir_protocol::{
 use weir_storage::Storage;
 
 use super::{Group, Hosted, renew};
+use crate::blocking::blocking;
 
 impl Group {
     /// Reads from the replica here, or asks a node that has one.
@@ -16,9 +18,7 @@ impl Group {
         let Some(hosted) = self.hosted() else {
             return self.read_elsewhere(name, &read).await;
         };
-        if read.consistency == Consistency::Linearizable {
-            self.barrier().await?;
-        }
+        self.prepare_read(&hosted, read.consistency).await?;
         let now = self.shared.clock.now();
         let wanted = name.clone();
         let result = self
@@ -36,9 +36,7 @@ impl Group {
         let Some(hosted) = self.hosted() else {
             return self.head_elsewhere(name, consistency).await;
         };
-        if consistency == Consistency::Linearizable {
-            self.barrier().await?;
-        }
+        self.prepare_read(&hosted, consistency).await?;
         let now = self.shared.clock.now();
         let name = name.clone();
         self.with_storage(&hosted, move |storage| storage.head(&name, now))
@@ -56,6 +54,15 @@ impl Group {
             .await?
     }
 
+    /// Waits until the replica here may be read. After a restart it is at its last checkpoint, behind what it showed
+    /// before: even reads that need not be up to date wait once until it has caught up, so that they never go back.
+    async fn prepare_read(&self, hosted: &Hosted, consistency: Consistency) -> Result<(), Fault> {
+        if consistency == Consistency::Linearizable || !hosted.caught_up.load(Ordering::Relaxed) {
+            self.barrier().await?;
+        }
+        Ok(())
+    }
+
     /// Runs `read` where it may block.
     pub(super) async fn with_storage<T: Send + 'static>(
         &self,
@@ -66,7 +73,7 @@ impl Group {
         if !self.shared.blocking_reads {
             return Ok(read(&*storage));
         }
-        let task = tokio::task::spawn_blocking(move || read(&*Arc::clone(&storage)));
+        let task = blocking(move || read(&*Arc::clone(&storage)));
         task.await.map_err(|error| Fault::Storage(error.to_string()))
     }
 }

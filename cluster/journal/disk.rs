@@ -18,6 +18,10 @@ pub trait Disk: Send + Sync + 'static {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Removes a directory that has only files, and those.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.list(dir)?.iter().try_for_each(|name| self.remove(&dir.join(name)))
+    }
 }
 
 /// One open file.
@@ -85,6 +89,10 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         fs::File::open(dir)?.sync_all()
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
     }
 }
 

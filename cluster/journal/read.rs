@@ -60,6 +60,13 @@ impl Journal {
         self.shared.group(key)?.lock().leader_at(index)
     }
 
+    /// As [`Journal::leader_at`], of the log as it stands on disk, synced.
+    pub fn synced_leader_at(&self, key: ReplicaKey, index: u64) -> Option<Leader> {
+        let group = self.shared.group(key)?;
+        let inner = group.lock();
+        inner.disk.index.get(index).map(|(_, leader)| leader)
+    }
+
     /// What is known of a replica as submitted; empty for one that is not known.
     pub fn state(&self, key: ReplicaKey) -> ReplicaState {
         match self.shared.group(key) {

@@ -13,10 +13,12 @@ use weir_proto::peer::peer_client::PeerClient;
 use weir_proto::peer::{Frame, Frames};
 
 use super::kind::{CallError, Lane, Status};
+use super::other::Connector;
 use crate::limits::{
     CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_MESSAGE_BYTES,
     MAX_WAITING_FRAME_BYTES, MAX_WAITING_FRAMES, RECONNECT_PAUSE,
 };
+use crate::platform::Network;
 
 /// The headers by which a node introduces itself.
 pub(super) const CLUSTER_HEADER: &str = "weir-cluster";
@@ -24,11 +26,13 @@ pub(super) const NODE_HEADER: &str = "weir-node";
 pub(super) const LANE_HEADER: &str = "weir-lane";
 
 /// Who asks.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Introduction {
     /// The cluster's id; empty before there is one.
     pub(super) cluster: String,
     pub(super) node: u64,
+    /// How it reaches others.
+    pub(super) network: Network,
 }
 
 /// A request on its way, with the room that it takes.
@@ -141,17 +145,19 @@ async fn open(
     sent: mpsc::Receiver<Frames>,
 ) -> Result<Answers, String> {
     let endpoint = Endpoint::from_shared(uri.to_owned()).map_err(|error| error.to_string())?;
-    let channel = endpoint
+    let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
-        .tcp_nodelay(true)
-        .connect()
-        .await
-        .map_err(|error| error.to_string())?;
+        .tcp_nodelay(true);
+    let channel = match &introduction.network {
+        Network::Tcp => endpoint.connect().await,
+        Network::Other(network) => endpoint.connect_with_connector(Connector(Arc::clone(network))).await,
+    };
+    let channel = channel.map_err(|error| error.to_string())?;
     let mut client = PeerClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);

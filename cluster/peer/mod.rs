@@ -7,6 +7,7 @@
 //! | `link` | one stream to one node: packing, matching answers, reconnecting |
 //! | `peers` | all links of a node |
 //! | `server` | the other side |
+//! | `other` | connections that are not TCP, as tonic takes them |
 //!
 //! Invariants: a call is answered once, by its answer, its deadline or the end of its stream; a request is never sent
 //! twice; what waits to be sent is bounded in number and in bytes.
@@ -14,6 +15,7 @@
 mod addresses;
 mod kind;
 mod link;
+mod other;
 mod peers;
 mod server;
 

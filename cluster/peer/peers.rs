@@ -11,6 +11,7 @@ use weir_proto::peer::Frame;
 use super::addresses::Addresses;
 use super::kind::{CallError, Kind, Lane};
 use super::link::{Introduction, Link};
+use crate::platform::Network;
 
 /// To which replica on which node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,9 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// `cluster` and `node` say who asks; every node checks them.
-    pub(crate) fn new(cluster: String, node: u64, addresses: Arc<Addresses>) -> Self {
+    pub(crate) fn new(cluster: String, node: u64, addresses: Arc<Addresses>, network: Network) -> Self {
         Self {
-            introduction: Introduction { cluster, node },
+            introduction: Introduction { cluster, node, network },
             addresses,
             links: Mutex::default(),
         }

@@ -4,8 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
-use futures_util::Stream;
-use tokio::net::TcpListener;
+use futures_util::{Stream, TryStreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::metadata::MetadataMap;
@@ -16,9 +15,11 @@ use weir_proto::peer::{Frame, Frames};
 
 use super::kind::{Kind, Status};
 use super::link::{CLUSTER_HEADER, NODE_HEADER};
+use super::other::Other;
 use crate::limits::{
     KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_FRAMES_UNDER_WAY, MAX_MESSAGE_BYTES,
 };
+use crate::platform::PeerListener;
 
 /// Takes the requests of all streams.
 pub(crate) trait Dispatch: Send + Sync + 'static {
@@ -63,7 +64,7 @@ struct Service<D> {
 
 /// Serves peers on `listener` until `stopped` is true; then streams end, too.
 pub(crate) async fn serve<D: Dispatch>(
-    listener: TcpListener,
+    listener: PeerListener,
     cluster: ClusterName,
     dispatch: Arc<D>,
     stopped: watch::Receiver<bool>,
@@ -76,17 +77,26 @@ pub(crate) async fn serve<D: Dispatch>(
     })
     .max_decoding_message_size(MAX_MESSAGE_BYTES)
     .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Server::builder()
+    let server = Server::builder()
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
-        .add_service(service)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
-            let _ = stop.wait_for(|stopped| *stopped).await;
-        })
-        .await
+        .add_service(service);
+    let stop = async move {
+        let _ = stop.wait_for(|stopped| *stopped).await;
+    };
+    match listener {
+        PeerListener::Tcp(listener) => {
+            let incoming = TcpListenerStream::new(listener);
+            server.serve_with_incoming_shutdown(incoming, stop).await
+        }
+        PeerListener::Other(incoming) => {
+            let incoming = incoming.map_ok(Other);
+            server.serve_with_incoming_shutdown(incoming, stop).await
+        }
+    }
 }
 
 fn header<'a>(headers: &'a MetadataMap, name: &str) -> &'a str {

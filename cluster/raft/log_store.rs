@@ -17,6 +17,7 @@ use weir_proto::raft as pb;
 
 use super::encode;
 use super::types::{Entry, LeaderId, LogId, TypeConfig, Vote};
+use crate::blocking::blocking;
 
 /// The most payload bytes that a reader takes out of the log at once.
 const MAX_READ_BYTES: u64 = 4 * 1024 * 1024;
@@ -46,8 +47,8 @@ impl LogStore {
             Some(entries) => entries,
             None => {
                 let (journal, key) = (Arc::clone(&self.journal), self.key);
-                let read = tokio::task::spawn_blocking(move || journal.read(key, range, max_bytes));
-                read.await.map_err(io::Error::other)?.map_err(read_error)?
+                let read = blocking(move || journal.read(key, range, max_bytes));
+                read.await?.map_err(read_error)?
             }
         };
         let entry = |entry: weir_journal::Entry| {
@@ -225,7 +226,8 @@ impl LogStore {
                 }
             });
             match self.journal.append(self.key, entries.clone(), done) {
-                Err(SubmitError::StorageFull) => tokio::time::sleep(SPACE_PAUSE).await,
+                // A journal without threads says so where it would wait otherwise.
+                Err(SubmitError::StorageFull | SubmitError::Busy) => tokio::time::sleep(SPACE_PAUSE).await,
                 result => return result.map_err(submit_error),
             }
         }

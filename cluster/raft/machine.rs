@@ -46,13 +46,21 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// How far the stored state has come.
     fn position(&self) -> io::Result<Position>;
 
+    /// Whether entries of so many bytes can be applied now. What is committed has to be applied at some time, so whoever
+    /// applies waits until there is space.
+    fn has_room(&self, _bytes: u64) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Applies committed entries in order; `position` is what holds after the last of them. Need not be durable.
     fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>>;
 
-    /// Makes durable what was applied. The log is durable up to there when this is called.
-    fn checkpoint(&self) -> io::Result<()>;
+    /// Sets apart what was applied; the returned work, which blocks, makes that durable while others go on applying. The
+    /// log is durable up to there when this is called. Fails as [`io::ErrorKind::StorageFull`] when it can be tried again
+    /// later.
+    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint>;
 
-    /// A view of the state as it is now, checkpoint included.
+    /// A view of the state as it is now, checkpoint included, and with the same failure.
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)>;
 
     /// A hash of the state, and how far it had come. Reads all of it, while entries go on being applied.
@@ -64,6 +72,9 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// Replaces the state by a received snapshot, at once or not at all.
     fn install(&self, staged: Staged, position: Position) -> io::Result<()>;
 }
+
+/// The second part of a checkpoint.
+pub(crate) type PendingCheckpoint = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// What two replicas have in common that have applied the same entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,7 +26,10 @@ mod state_machine;
 mod suite;
 mod types;
 
-pub(crate) use machine::{Answer, LogEntry, Machine, Position, SnapshotSink, SnapshotSource, Staged, StateHash};
+pub(crate) use machine::{
+    Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
+};
 pub(crate) use replica::{NotLeader, OpenReplicaError, Replica, ReplicaOptions, ReplicaStatus, WriteError};
 pub(crate) use serve::Appends;
 pub(crate) use settings::RaftSettings;
+pub(crate) use state_machine::advance;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::vote::RaftLeaderId as _;
 use openraft::{ChangeMembers, Raft, ReadPolicy};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -19,8 +20,10 @@ use super::network::Network;
 use super::settings::RaftSettings;
 use super::snapshot::Receiving;
 use super::state_machine::StateMachine;
-use super::types::{Member, TypeConfig};
+use super::types::{LeaderId, Member, TypeConfig};
+use crate::blocking::blocking;
 use crate::peer::Peers;
+use crate::probe::ReplicaView;
 
 type OurRaft = Raft<TypeConfig, StateMachine>;
 
@@ -91,6 +94,7 @@ pub(crate) struct Replica {
     group: u64,
     id: u64,
     raft: OurRaft,
+    log: LogStore,
     machine: Arc<dyn Machine>,
     receiving: Arc<Mutex<Receiving>>,
     keep_log_bytes: u64,
@@ -116,7 +120,7 @@ impl Replica {
             .config()
             .validate()
             .map_err(|error| failed(error.to_string()))?;
-        let raft = Raft::new(replica, Arc::new(config), network, log, state).await;
+        let raft = Raft::new(replica, Arc::new(config), network, log.clone(), state).await;
         let raft = raft.map_err(|error| failed(error.to_string()))?;
         let is_alone = raft.voter_ids().eq([replica]);
         if is_alone {
@@ -130,6 +134,7 @@ impl Replica {
             group,
             id: replica,
             raft,
+            log,
             machine,
             receiving: Arc::default(),
             keep_log_bytes: options.keep_log_bytes,
@@ -313,6 +318,26 @@ impl Replica {
         }
     }
 
+    /// What a simulation sees of it.
+    pub(crate) fn view(&self) -> ReplicaView {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = |id: &LeaderId| weir_journal::Leader {
+            term: id.term(),
+            node: *id.node_id(),
+        };
+        ReplicaView {
+            group: self.group,
+            replica: self.id,
+            vote: (leader(&metrics.vote.leader_id), metrics.vote.committed),
+            leads: metrics.current_leader == Some(self.id),
+            applied: metrics.last_applied.map(|id| weir_journal::LogId {
+                leader: leader(&id.leader_id),
+                index: id.index,
+            }),
+        }
+    }
+
     /// Why this replica has stopped, if it has.
     pub(crate) fn failure(&self) -> Option<String> {
         let metrics = self.raft.metrics();
@@ -324,14 +349,17 @@ impl Replica {
     pub(crate) async fn checkpoint(&self, is_due: bool) -> Result<(), WriteError> {
         let min_bytes = if is_due { 0 } else { self.keep_log_bytes / 4 };
         let stopped = |error: String| WriteError::Stopped(error);
-        let done = self
+        let begun = self
             .raft
-            .with_state_machine(move |state| Box::pin(async move { state.checkpoint(min_bytes).await }))
+            .with_state_machine(move |state| Box::pin(async move { state.begin_checkpoint(min_bytes).await }))
             .await
             .map_err(|fatal| stopped(fatal.to_string()))?;
-        let Some(checkpoint) = done.map_err(|error: io::Error| stopped(error.to_string()))? else {
+        let Some((checkpoint, pending)) = begun.map_err(|error: io::Error| stopped(error.to_string()))? else {
             return Ok(());
         };
+        // Entries go on being applied meanwhile.
+        let done = blocking(pending).await;
+        done.flatten().map_err(|error| stopped(error.to_string()))?;
         let Some(upto) = self.purgeable(checkpoint) else {
             return Ok(());
         };
@@ -363,9 +391,17 @@ impl Replica {
 
     /// Takes no part any more.
     pub(crate) async fn close(&self) -> Result<(), WriteError> {
-        let last = self.checkpoint(true).await;
         let _ = self.raft.shutdown().await;
-        last
+        // After the last entry: what is applied and in no checkpoint may lack what belongs to it.
+        let stopped = |error: io::Error| WriteError::Stopped(error.to_string());
+        self.log.barrier().await.map_err(stopped)?;
+        let machine = Arc::clone(&self.machine);
+        let done = blocking(move || machine.begin_checkpoint()?()).await;
+        match done.flatten() {
+            // The log still has what the store has not.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
+            result => result.map_err(stopped),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::replica::Replica;
 use super::snapshot::Received;
 use super::state_machine::SnapshotData;
 use super::types::{LogId, SnapshotMeta, TypeConfig, Vote};
+use crate::blocking::blocking;
 use crate::peer::{Kind, Reply, Status};
 
 /// Append requests of one leader that wait to be taken.
@@ -180,7 +181,7 @@ impl Replica {
             last_membership: encode::stored_from_pb(&piece.membership.clone().unwrap_or_default())?,
         };
         let (receiving, machine) = (self.receiving(), self.machine());
-        let taken = tokio::task::spawn_blocking(move || {
+        let taken = blocking(move || {
             let mut receiving = receiving.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             receiving.take(&*machine, piece)
         });

@@ -5,14 +5,16 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use weir_proto::raft as pb;
 
 use super::encode;
 use super::machine::{Machine, SnapshotSink, SnapshotSource, Staged};
 use super::types::{SnapshotMeta, Vote};
+use crate::blocking::blocking;
 
 /// About how many bytes a piece has.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -53,8 +55,8 @@ impl Sending {
         tokio::time::sleep(due.saturating_sub(self.started.elapsed())).await;
         if self.current.is_none() {
             let (source, cursor) = (Arc::clone(&self.source), self.cursor.clone());
-            let piece = tokio::task::spawn_blocking(move || source.piece(&cursor, PIECE_BYTES)).await;
-            self.current = Some(piece.map_err(io::Error::other)??);
+            let piece = blocking(move || source.piece(&cursor, PIECE_BYTES)).await;
+            self.current = Some(piece??);
         }
         let (data, next) = self.current.clone().unwrap_or_default();
         Ok(pb::SnapshotPiece {

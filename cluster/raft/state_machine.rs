@@ -2,21 +2,30 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::SnapshotOf;
+use openraft::vote::RaftLeaderId as _;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
-use tokio::task::spawn_blocking;
 
 use super::encode;
 use super::log_store::LogStore;
-use super::machine::{Answer, LogEntry, Machine, Position, SnapshotSource, Staged};
-use super::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use super::machine::{Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSource, Staged};
+use super::types::{Entry, LeaderId, LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::blocking::blocking;
 
 /// Entries are applied in pieces of about so many payload bytes, and at most so many entries.
 const MAX_PIECE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_PIECE_ENTRIES: usize = 4096;
+
+/// How long something waits before it looks for space again.
+const SPACE_PAUSE: Duration = Duration::from_millis(100);
+
+/// A piece of at most so many payload bytes is applied on the spot: that changes memory only and reads a few pages at
+/// most, while handing it to another thread and back is a third of the time that a single write takes.
+const MAX_INLINE_BYTES: u64 = 64 * 1024;
 
 /// What a snapshot is to openraft: one to be sent, or one that was received.
 pub(super) enum SnapshotData {
@@ -29,8 +38,8 @@ pub(super) struct StateMachine {
     machine: Arc<dyn Machine>,
     log: LogStore,
     position: Position,
-    /// The index of the last durable state.
-    durable_index: u64,
+    /// The index of the last checkpoint that was begun.
+    checkpoint_index: u64,
     /// Payload bytes applied since then.
     bytes_since_checkpoint: u64,
 }
@@ -54,13 +63,40 @@ struct Piece {
     bytes: usize,
 }
 
+/// An entry as a machine takes it; `position` then includes it.
+fn add(position: &mut Position, entry: Entry) -> LogEntry {
+    position.log_id = Some(encode::log_id_to_pb(&entry.log_id));
+    let command = match entry.payload {
+        EntryPayload::Blank => None,
+        EntryPayload::Normal(command) => Some(command.0.slice(1..)),
+        EntryPayload::Membership(membership) => {
+            let stored = StoredMembership::new(Some(entry.log_id), membership);
+            position.membership = encode::stored_to_pb(&stored);
+            None
+        }
+    };
+    LogEntry { command }
+}
+
+/// As [`add`], of an entry as the journal has it.
+///
+/// # Errors
+/// When it is none of ours.
+pub(crate) fn advance(position: &mut Position, id: weir_journal::LogId, payload: bytes::Bytes) -> io::Result<LogEntry> {
+    let entry = Entry {
+        log_id: LogId::new(LeaderId::new(id.leader.term, id.leader.node), id.index),
+        payload: encode::payload_from_bytes(payload)?,
+    };
+    Ok(add(position, entry))
+}
+
 impl StateMachine {
     pub(super) fn open(machine: Arc<dyn Machine>, log: LogStore) -> io::Result<Self> {
         let position = machine.position()?;
         Ok(Self {
             machine,
             log,
-            durable_index: position.index(),
+            checkpoint_index: position.index(),
             position,
             bytes_since_checkpoint: 0,
         })
@@ -68,18 +104,9 @@ impl StateMachine {
 
     /// Adds an entry, which `self.position` then includes.
     fn add(&mut self, piece: &mut Piece, (entry, responder): EntryResponder<TypeConfig>) {
-        self.position.log_id = Some(encode::log_id_to_pb(&entry.log_id));
-        let command = match entry.payload {
-            EntryPayload::Blank => None,
-            EntryPayload::Normal(command) => Some(command.0.slice(1..)),
-            EntryPayload::Membership(membership) => {
-                let stored = StoredMembership::new(Some(entry.log_id), membership);
-                self.position.membership = encode::stored_to_pb(&stored);
-                None
-            }
-        };
-        piece.bytes += command.as_ref().map_or(0, bytes::Bytes::len);
-        piece.entries.push(LogEntry { command });
+        let entry = add(&mut self.position, entry);
+        piece.bytes += entry.command.as_ref().map_or(0, bytes::Bytes::len);
+        piece.entries.push(entry);
         piece.responders.push(responder);
     }
 
@@ -88,9 +115,23 @@ impl StateMachine {
             return Ok(());
         }
         self.bytes_since_checkpoint += piece.bytes as u64;
-        let (machine, position) = (Arc::clone(&self.machine), self.position.clone());
-        let applied = spawn_blocking(move || machine.apply(piece.entries, position)).await;
-        let answers = applied.map_err(io::Error::other)??;
+        let (mut entries, bytes) = (piece.entries, piece.bytes as u64);
+        let answers = loop {
+            let (machine, position) = (Arc::clone(&self.machine), self.position.clone());
+            let apply = move || match machine.has_room(bytes)? {
+                true => machine.apply(entries, position).map(Ok),
+                false => Ok(Err(entries)),
+            };
+            let applied = match bytes {
+                ..=MAX_INLINE_BYTES => apply(),
+                _ => blocking(apply).await?,
+            };
+            match applied? {
+                Ok(answers) => break answers,
+                Err(waiting) => entries = waiting,
+            }
+            tokio::time::sleep(SPACE_PAUSE).await;
+        };
         let mut answers = answers.into_iter();
         for responder in piece.responders {
             let answer = answers.next().unwrap_or(Answer::Nothing);
@@ -101,32 +142,43 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Makes durable what was applied, if that is more than before and at least `min_bytes` of payload.
+    /// Begins to make durable what was applied, if that is more than before and at least `min_bytes` of payload. What is
+    /// returned ends it, and blocks.
     ///
     /// The log is made durable first: a state that is ahead of its own log would be taken for a corrupt one.
-    pub(super) async fn checkpoint(&mut self, min_bytes: u64) -> io::Result<Option<Checkpoint>> {
-        if self.position.index() == self.durable_index || self.bytes_since_checkpoint < min_bytes {
+    pub(super) async fn begin_checkpoint(
+        &mut self,
+        min_bytes: u64,
+    ) -> io::Result<Option<(Checkpoint, PendingCheckpoint)>> {
+        if self.position.index() == self.checkpoint_index || self.bytes_since_checkpoint < min_bytes {
             return Ok(None);
         }
         self.log.barrier().await?;
         let machine = Arc::clone(&self.machine);
-        spawn_blocking(move || machine.checkpoint())
-            .await
-            .map_err(io::Error::other)??;
-        self.durable_index = self.position.index();
+        let pending = match blocking(move || machine.begin_checkpoint()).await? {
+            // The log still has what the store has not.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(None),
+            result => result?,
+        };
+        self.checkpoint_index = self.position.index();
         let bytes = std::mem::take(&mut self.bytes_since_checkpoint);
-        Ok(Some(Checkpoint {
-            index: self.durable_index,
+        let checkpoint = Checkpoint {
+            index: self.checkpoint_index,
             bytes,
-        }))
+        };
+        Ok(Some((checkpoint, pending)))
     }
 
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
         self.log.barrier().await?;
-        let machine = Arc::clone(&self.machine);
-        let snapshot = spawn_blocking(move || machine.snapshot()).await;
-        let (position, source) = snapshot.map_err(io::Error::other)??;
-        self.durable_index = self.durable_index.max(position.index());
+        let (position, source) = loop {
+            let machine = Arc::clone(&self.machine);
+            match blocking(move || machine.snapshot()).await? {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => tokio::time::sleep(SPACE_PAUSE).await,
+                result => break result?,
+            }
+        };
+        self.checkpoint_index = self.checkpoint_index.max(position.index());
         Ok(openraft::storage::Snapshot {
             meta: SnapshotMeta {
                 last_log_id: encode::maybe_log_id(position.log_id.as_ref())?,
@@ -173,8 +225,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let staged = match snapshot {
             SnapshotData::Incoming(staged) => staged,
             SnapshotData::Outgoing(source) => {
-                let copied = spawn_blocking(move || copy(&*machine, &*source)).await;
-                copied.map_err(io::Error::other)??
+                let copied = blocking(move || copy(&*machine, &*source)).await;
+                copied??
             }
         };
         let position = Position {
@@ -182,9 +234,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             membership: encode::stored_to_pb(&meta.last_membership),
         };
         let (machine, wanted) = (Arc::clone(&self.machine), position.clone());
-        let installed = spawn_blocking(move || machine.install(staged, wanted)).await;
-        installed.map_err(io::Error::other)??;
-        self.durable_index = position.index();
+        let installed = blocking(move || machine.install(staged, wanted)).await;
+        installed??;
+        self.checkpoint_index = position.index();
         self.position = position;
         Ok(())
     }

@@ -6,7 +6,7 @@ use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
 use weir_journal::{Identity, Journal, MIN_SEGMENT_BYTES, Options, RealDisk, ReplicaKey};
-use weir_storage::{RedbOptions, RedbStorage};
+use weir_storage::{RealFiles, RedbOptions, RedbStorage};
 
 use super::log_store::LogStore;
 use super::machine::Machine;
@@ -30,7 +30,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
             cache_bytes: 1 << 20,
         };
         let store = Arc::new(RedbStorage::open(&options).unwrap());
-        let machine = StreamsMachine::open(store, StoreKind::Redb(options), Arc::default()).unwrap();
+        let machine =
+            StreamsMachine::open(store, StoreKind::Redb(options, Arc::new(RealFiles)), Arc::default()).unwrap();
         let log = LogStore::new(Arc::new(journal), ReplicaKey { group: 1, replica: 1 });
         let machine: Arc<dyn Machine> = Arc::new(machine);
         let state = StateMachine::open(machine, log.clone()).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use weir_cluster::{Node, NodeOptions, StorageKind, SystemClock};
+use weir_cluster::{Node, NodeOptions, Platform, StorageKind, SystemClock};
 use weir_protocol::{
     Append, Appended, Consistency, ContentType, Create, Lifetime, Payload, ProducerHeaders, Read, ReadFrom, StreamName,
 };
@@ -83,7 +83,7 @@ fn options(dir: &Path, peer_listener: TcpListener, address: &str) -> NodeOptions
         data_dir: dir.to_owned(),
         cache_bytes: 16 << 20,
         clock: Arc::new(SystemClock),
-        peer_listener,
+        peer_listener: peer_listener.into(),
         peer_address: address.to_owned(),
         client_address: "127.0.0.1:1".to_owned(),
         admin_address: "127.0.0.1:1".to_owned(),
@@ -95,6 +95,7 @@ fn options(dir: &Path, peer_listener: TcpListener, address: &str) -> NodeOptions
         heartbeat: Duration::from_millis(200),
         election_timeout: Duration::from_millis(1200),
         keep_log_bytes: 64 << 20,
+        platform: Platform::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use weir_cluster::{Node, NodeOptions, OpenError, StorageKind, SystemClock};
+use weir_cluster::{Node, NodeOptions, OpenError, Platform, StorageKind, SystemClock};
 use weir_http::{ShutdownSignal, Trigger};
 
 use crate::admin::{self, Phase, Readiness};
@@ -229,7 +229,7 @@ fn node_options(config: &Config, mode: Mode, peer_listener: TcpListener, adverti
         data_dir: config.data_dir.clone(),
         cache_bytes: usize::try_from(config.cache_bytes).unwrap_or(usize::MAX),
         clock: Arc::new(SystemClock),
-        peer_listener,
+        peer_listener: peer_listener.into(),
         peer_address: advertised.peer,
         client_address: advertised.client,
         admin_address: advertised.admin,
@@ -241,6 +241,7 @@ fn node_options(config: &Config, mode: Mode, peer_listener: TcpListener, adverti
         heartbeat: config.heartbeat_interval,
         election_timeout: config.election_timeout,
         keep_log_bytes: weir_cluster::DEFAULT_KEEP_LOG_BYTES,
+        platform: Platform::default(),
     }
 }
 

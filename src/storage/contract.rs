@@ -96,11 +96,40 @@ pub trait Storage: Send + Sync + 'static {
     /// [`StorageError`].
     fn applied(&self) -> Result<Option<Bytes>, StorageError>;
 
-    /// Makes durable whatever was applied before the call.
+    /// Whether batches with so many payload bytes together fit the disk, with something to spare. Whoever may not lose a
+    /// batch asks first, and waits.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn has_room(&self, _payload_bytes: u64) -> Result<bool, StorageError> {
+        Ok(true)
+    }
+
+    /// Makes durable whatever was applied before the call. Closing a store does not.
     ///
     /// # Errors
     /// [`StorageError`].
     fn checkpoint(&self) -> Result<(), StorageError>;
+
+    /// A checkpoint in two parts, so that others need not wait for the disk: sets apart what was applied before the call,
+    /// with `applied` as [`Batch::applied`], and returns what makes exactly that durable. Between the two, others read
+    /// and apply.
+    ///
+    /// # Errors
+    /// [`StorageError`], of either part.
+    fn begin_checkpoint(&self, applied: Bytes) -> Result<PendingCheckpoint, StorageError> {
+        self.apply(Batch {
+            commands: Vec::new(),
+            applied: Some(applied),
+            durable: true,
+        })?;
+        Ok(Box::new(|| Ok(())))
+    }
+
+    /// About how many bytes of memory changes take that a checkpoint would write.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 
     /// Does a bounded piece of housekeeping (reclaiming what deleted streams held, packing small rows) and says whether
     /// more is waiting. Never changes what anybody reads.
@@ -244,6 +273,9 @@ pub trait Export: Send + Sync {
     /// [`StorageError`], also for damage that is found on the way.
     fn digest(&self) -> Result<u128, StorageError>;
 }
+
+/// The second part of a checkpoint. It blocks, and may be called on any thread.
+pub type PendingCheckpoint = Box<dyn FnOnce() -> Result<(), StorageError> + Send>;
 
 /// A store that is made from the pieces of an export, in order.
 pub trait Import: Send {

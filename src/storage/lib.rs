@@ -43,11 +43,11 @@ mod rows;
 mod stage;
 
 pub use command::{Applied, Batch, Change, Command, Expired, Op, Outcome, Retain};
-pub use contract::{Export, Import, Inherited, Storage};
+pub use contract::{Export, Import, Inherited, PendingCheckpoint, Storage};
 pub use error::StorageError;
 pub use file::{FileOptions, FileStorage};
 pub use memory::MemoryStorage;
-pub use redb::{RedbOptions, RedbStorage};
+pub use redb::{RealFiles, RedbOptions, RedbStorage, StoreFiles};
 pub use reference::{
     Boundary, Elsewhere, Fetched, Given, Probed, RETAINED_FOR_MS, Reference, ReferenceCursor, ReferencePage, Retained,
 };

@@ -1,6 +1,7 @@
 """The lines that measure Weir alone: memory, restart, failover, idle nodes."""
 
 import http.client
+import statistics
 import threading
 import time
 
@@ -99,18 +100,22 @@ LEADER_KILL_STREAMS = 300
 def leader_kill(context):
     """kill -9 of a leader under load, three nodes, default timers: until writes to all streams answer again"""
     kills = 3 if context.quick else 20
-    times, failures = [], []
+    times, halves, failures = [], [], []
     with Home(context.directory) as home, WeirCluster(context.weir, home).start() as server:
         prefix = "killed"
         bench(context, "create", server, "--count", LEADER_KILL_STREAMS, "--prefix", prefix)
         for number in range(kills):
             seconds, led, errors = kill_once(context, home, server, prefix)
-            times.append(seconds)
+            times.append(max(seconds))
+            halves.append(statistics.median(seconds))
             failures += errors
-            say(f"  kill {number + 1}: {led} groups were led; all streams written again after {seconds:.3f} s {errors}")
+            say(
+                f"  kill {number + 1}: {led} groups were led; streams written again: half of them after"
+                f" {halves[-1]:.3f} s, all after {times[-1]:.3f} s {errors}"
+            )
     worst = max(times)
     within = sum(seconds <= 4 for seconds in times)
-    more = {"runs": times, "within_4_s": within, "kills": kills, "answers_that_were_no_success": failures}
+    more = {"runs": times, "half_of_the_streams": halves, "within_4_s": within, "kills": kills, "answers_that_were_no_success": failures}
     return Figure("leader-kill", "s (worst)", worst, f"within 4 s, {kills} of {kills}", met=within == kills, more=more)
 
 
@@ -126,8 +131,8 @@ def kill_once(context, home, server, prefix):
     load = Process([*load, "--json"], home / "load.log")
     time.sleep(3)
     load.must_live()
-    kill_pid(server.pid(victim))
     begin = time.monotonic()
+    kill_pid(server.pid(victim))
     seconds, errors = write_all(prefix, others, begin)
     load.must_live()
     load.kill()
@@ -137,7 +142,7 @@ def kill_once(context, home, server, prefix):
 
 
 def write_all(prefix, ports, begin):
-    """Writes to every stream once, each again until it succeeds: how long the last one took, and other answers."""
+    """Writes to every stream once, each again until it succeeds: how long each took, and other answers."""
     times, errors = [], []
 
     def write(number):
@@ -160,7 +165,7 @@ def write_all(prefix, ports, begin):
         thread.join()
     if len(times) != LEADER_KILL_STREAMS:
         raise Failure(f"only {len(times)} of {LEADER_KILL_STREAMS} streams could be written within a minute: {errors}")
-    return max(times), errors
+    return times, errors
 
 
 def idle_cpu(context):

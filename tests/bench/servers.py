@@ -143,20 +143,13 @@ class WeirCluster(Server):
         place = {f"127.0.0.1:{self.client_port(node)}": node for node in range(1, self.COUNT + 1)}
         return {place[node["client_address"]]: node["id"] for node in nodes if node["client_address"] in place}
 
-    def lead_all(self, node):
-        """Has one node lead every group."""
-        wanted = self.node_ids()[node]
-
-        def all_led():
-            others = [group for group, leader in self.groups().items() if leader != wanted]
-            for group in others:
-                try:
-                    self.cluster("transfer", str(group), "--to", str(wanted))
-                except Failure:
-                    pass
-            return not others
-
-        wait_until(all_led, f"node {node} to lead all groups", poll_s=0.5)
+    def only_leader(self):
+        """Where in `urls`, counted from 1, the node is that leads the only group."""
+        places = {node: place for place, node in self.node_ids().items()}
+        (leader,) = self.groups().values()
+        if leader not in places:
+            raise Failure("the group has no leader")
+        return places[leader]
 
     def start_again(self, node):
         """Starts a node that was killed, with the command that `weir dev` prints for that."""

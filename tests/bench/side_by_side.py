@@ -117,17 +117,17 @@ def sse(context):
 
 
 def sse_follower(context):
-    """The same on a follower: three nodes, the first leads, writer at the first, subscribers at the second"""
+    """The same on a follower: three nodes with one group, the writer at its leader, the subscribers at another node"""
     sides = one_node(context, "sse", *sse_args(context))
 
     def weir(home):
-        with WeirCluster(context.weir, home).start() as server:
-            server.lead_all(1)
-            leader, follower = server.urls[0], server.urls[1]
-            run = bench(context, "sse", server, "--write-url", leader, *sse_args(context), urls=[follower])
-            wanted = server.node_ids()[1]
-            if any(node != wanted for node in server.groups().values()):
-                raise Failure("the leaders changed during the measurement")
+        # With one group it is known who leads the stream, and there is nothing to balance.
+        with WeirCluster(context.weir, home, ["--groups", "1"]).start() as server:
+            leader = server.only_leader()
+            at_leader, at_follower = server.urls[leader - 1], server.urls[leader % server.COUNT]
+            run = bench(context, "sse", server, "--write-url", at_leader, *sse_args(context), urls=[at_follower])
+            if server.only_leader() != leader:
+                raise Failure("the leader changed during the measurement")
             return run
 
     sides["weir"] = weir
@@ -154,21 +154,16 @@ def cluster(context, line, peer_name, peer):
     return compare(context, line, peer_name, sides, figures.throughput, "appends/s", 4)
 
 
-# What Ursula takes for one core's worth: its default is 16 groups per core.
-URSULA_GROUPS = 32
-
-
 def cluster_ursula(context):
     """Three nodes against Ursula with `raft.wal.fsync = "always"`, each stream driven at its leader"""
-    program = peers.crate("ursula")
-    return cluster(context, "cluster-ursula", "ursula", lambda home: Ursula(program, home, "always", URSULA_GROUPS))
+    program, groups = peers.crate("ursula"), context.ursula_groups
+    return cluster(context, "cluster-ursula", "ursula", lambda home: Ursula(program, home, "always", groups))
 
 
 def cluster_ursula_unsynced(context):
     """The same against Ursula's own default with three replicas, which does not sync before it answers"""
-    program = peers.crate("ursula")
-    peer = lambda home: Ursula(program, home, None, URSULA_GROUPS)  # noqa: E731
-    return cluster(context, "cluster-ursula-unsynced", "ursula", peer)
+    program, groups = peers.crate("ursula"), context.ursula_groups
+    return cluster(context, "cluster-ursula-unsynced", "ursula", lambda home: Ursula(program, home, None, groups))
 
 
 def cluster_etcd(context):

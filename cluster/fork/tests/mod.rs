@@ -18,6 +18,7 @@ use weir_protocol::{
 use weir_storage::{Given, Reference, Retained};
 
 use crate::node::{Node, NodeOptions, StorageKind};
+use crate::platform::Platform;
 use crate::router::Router;
 
 const GROUPS: u64 = 8;
@@ -47,7 +48,7 @@ async fn open(dir: &Path, clock: &Arc<TestClock>) -> Node {
         data_dir: dir.to_owned(),
         cache_bytes: 64 << 20,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
-        peer_listener,
+        peer_listener: peer_listener.into(),
         peer_address,
         client_address: "127.0.0.1:1".to_owned(),
         admin_address: "127.0.0.1:2".to_owned(),
@@ -59,6 +60,7 @@ async fn open(dir: &Path, clock: &Arc<TestClock>) -> Node {
         heartbeat: Duration::from_millis(100),
         election_timeout: Duration::from_millis(500),
         keep_log_bytes: 1 << 20,
+        platform: Platform::default(),
     })
     .await
     .unwrap();

@@ -78,7 +78,7 @@ fn run_etcd(args: &AppendArgs) -> Result<(), BenchError> {
     let keys = (0..args.streams).map(|key| options.target.path(&prefix, key.into()).into());
     let keys: Arc<[Bytes]> = keys.collect();
     let value = Bytes::from(message(&args.content_type, args.size as usize));
-    let channels = Arc::new(Channels::new(&addresses, clients));
+    let channels = Arc::new(Channels::new(&addresses));
     let starts = (0..clients).map(|client| {
         threads::client(Put {
             channels: Arc::clone(&channels),

@@ -115,7 +115,7 @@ pub(crate) const KEYS: &[Key] = &[
             max: MAX_GROUPS,
         },
         default: "0",
-        help: "How many Raft groups a new cluster has, for ever; 0 means 16, or 4 with weir dev",
+        help: "How many Raft groups a new cluster has, for ever; 0 means 16, or 2 with weir dev",
     },
     Key {
         name: "replication_factor",

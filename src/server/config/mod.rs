@@ -191,7 +191,7 @@ pub(crate) enum Mode {
 const ELECTION_HEARTBEATS: u32 = 3;
 
 const SERVE_GROUPS: u64 = 16;
-const DEV_GROUPS: u64 = 4;
+const DEV_GROUPS: u64 = 2;
 
 fn conflict(settings: &Settings, key: &'static str, allowed: &str) -> ConfigError {
     let setting = settings.get(key);

@@ -1,15 +1,15 @@
-//! One batch's changes as one write transaction.
+//! What is held as one write transaction.
 
 use ::redb::{Database, Durability, WriteTransaction};
 
 use super::fault;
+use super::held::Held;
 use super::tables::{
     APPLIED_KEY, EXPIRY, FORKS, GARBAGE, META, NEXT_ID_KEY, OUTBOX, PRODUCERS, ROWS, STREAMS, encode_record,
     encode_reference, row_head, row_key,
 };
 use crate::error::StorageError;
-use crate::row::Row;
-use crate::rows::Mutations;
+use crate::row::{Packer, Row};
 
 /// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +33,16 @@ pub(super) fn begin(database: &Database, end: End) -> Result<WriteTransaction, S
     Ok(transaction)
 }
 
-pub(super) fn commit(database: &Database, mutations: &Mutations, end: End) -> Result<(), StorageError> {
+pub(super) fn commit(database: &Database, held: &Held, end: End) -> Result<(), StorageError> {
     let transaction = begin(database, end)?;
-    write(&transaction, mutations)?;
+    write(&transaction, held)?;
     transaction.commit().map_err(fault)
 }
 
-fn write(transaction: &WriteTransaction, mutations: &Mutations) -> Result<(), StorageError> {
-    if !mutations.streams.is_empty() {
+fn write(transaction: &WriteTransaction, held: &Held) -> Result<(), StorageError> {
+    if !held.streams.is_empty() {
         let mut streams = transaction.open_table(STREAMS).map_err(fault)?;
-        for (name, record) in &mutations.streams {
+        for (name, record) in &held.streams {
             let name = name.as_str();
             match record {
                 Some(record) => streams
@@ -52,34 +52,39 @@ fn write(transaction: &WriteTransaction, mutations: &Mutations) -> Result<(), St
             };
         }
     }
-    if !mutations.rows.is_empty() {
-        write_rows(
-            transaction,
-            mutations.rows.iter().map(|(id, rows)| (*id, rows.as_slice())),
-        )?;
-    }
-    if !mutations.producers.is_empty() {
-        let mut producers = transaction.open_table(PRODUCERS).map_err(fault)?;
-        for ((id, producer), state) in &mutations.producers {
-            let value = (state.epoch, state.last_seq);
-            producers.insert((*id, &**producer), value).map_err(fault)?;
+    for (id, rows) in &held.rows {
+        let mut packer = Packer::default();
+        for row in rows.values() {
+            packer.add(row.start, row.continues, &row.lengths, &row.payload);
         }
+        write_rows(transaction, *id, &packer.finish())?;
     }
-    if !mutations.forks.is_empty() {
-        let mut forks = transaction.open_table(FORKS).map_err(fault)?;
-        for ((id, fork), is_fork) in &mutations.forks {
-            let text = fork.text();
-            let key = (*id, text.as_str());
-            if *is_fork {
-                forks.insert(key, ()).map_err(fault)?;
-            } else {
-                forks.remove(key).map_err(fault)?;
+    if !held.producers.is_empty() {
+        let mut producers = transaction.open_table(PRODUCERS).map_err(fault)?;
+        for (id, states) in &held.producers {
+            for (producer, state) in states {
+                let value = (state.epoch, state.last_seq);
+                producers.insert((*id, &**producer), value).map_err(fault)?;
             }
         }
     }
-    if !mutations.outbox.is_empty() {
+    if !held.forks.is_empty() {
+        let mut table = transaction.open_table(FORKS).map_err(fault)?;
+        for (id, forks) in &held.forks {
+            for (fork, is_fork) in forks {
+                let text = fork.text();
+                let key = (*id, text.as_str());
+                if *is_fork {
+                    table.insert(key, ()).map_err(fault)?;
+                } else {
+                    table.remove(key).map_err(fault)?;
+                }
+            }
+        }
+    }
+    if !held.outbox.is_empty() {
         let mut outbox = transaction.open_table(OUTBOX).map_err(fault)?;
-        for (fork_id, reference) in &mutations.outbox {
+        for (fork_id, reference) in &held.outbox {
             match reference {
                 Some(reference) => outbox
                     .insert(fork_id, encode_reference(reference).as_slice())
@@ -88,9 +93,14 @@ fn write(transaction: &WriteTransaction, mutations: &Mutations) -> Result<(), St
             };
         }
     }
-    if !mutations.deadlines.is_empty() {
+    write_index(transaction, held)
+}
+
+/// What is found by other keys than streams and ids.
+fn write_index(transaction: &WriteTransaction, held: &Held) -> Result<(), StorageError> {
+    if !held.deadlines.is_empty() {
         let mut expiry = transaction.open_table(EXPIRY).map_err(fault)?;
-        for ((at, name), is_there) in &mutations.deadlines {
+        for ((at, name), is_there) in &held.deadlines {
             let key = (at.as_millis(), name.as_str());
             if *is_there {
                 expiry.insert(key, ()).map_err(fault)?;
@@ -99,42 +109,37 @@ fn write(transaction: &WriteTransaction, mutations: &Mutations) -> Result<(), St
             }
         }
     }
-    if !mutations.discarded.is_empty() {
+    if !held.discarded.is_empty() {
         let mut garbage = transaction.open_table(GARBAGE).map_err(fault)?;
-        for id in &mutations.discarded {
+        for id in &held.discarded {
             garbage.insert(id, ()).map_err(fault)?;
         }
     }
-    if mutations.next_id.is_some() || mutations.applied.is_some() {
+    if held.next_id.is_some() || held.applied.is_some() {
         let mut meta = transaction.open_table(META).map_err(fault)?;
-        if let Some(next_id) = mutations.next_id {
+        if let Some(next_id) = held.next_id {
             meta.insert(NEXT_ID_KEY, next_id.to_be_bytes().as_slice())
                 .map_err(fault)?;
         }
-        if let Some(applied) = &mutations.applied {
+        if let Some(applied) = &held.applied {
             meta.insert(APPLIED_KEY, applied.as_ref()).map_err(fault)?;
         }
     }
     Ok(())
 }
 
-/// Writes rows of the given stream ids.
-pub(super) fn write_rows<'a>(
-    transaction: &WriteTransaction,
-    rows: impl Iterator<Item = (u64, &'a [Row])>,
-) -> Result<(), StorageError> {
+/// Writes rows of a stream.
+pub(super) fn write_rows(transaction: &WriteTransaction, id: u64, rows: &[Row]) -> Result<(), StorageError> {
     let mut table = transaction.open_table(ROWS).map_err(fault)?;
-    for (id, rows) in rows {
-        for row in rows {
-            let key = row_key(id, row.start);
-            let head = row_head(&key, row);
-            let mut value = table
-                .insert_reserve(&key, head.len() + row.payload.len())
-                .map_err(fault)?;
-            let (head_part, payload_part) = value.as_mut().split_at_mut(head.len());
-            head_part.copy_from_slice(&head);
-            payload_part.copy_from_slice(&row.payload);
-        }
+    for row in rows {
+        let key = row_key(id, row.start);
+        let head = row_head(&key, row);
+        let mut value = table
+            .insert_reserve(&key, head.len() + row.payload.len())
+            .map_err(fault)?;
+        let (head_part, payload_part) = value.as_mut().split_at_mut(head.len());
+        head_part.copy_from_slice(&head);
+        payload_part.copy_from_slice(&row.payload);
     }
     Ok(())
 }

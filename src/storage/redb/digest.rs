@@ -198,6 +198,8 @@ mod tests {
                 durable: false,
             };
             storage.apply(batch).unwrap();
+            // Every batch becomes rows of its own.
+            storage.export().unwrap();
         }
     }
 

@@ -10,12 +10,14 @@
 
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ::redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::commit::{self, End};
 use super::fault;
+use super::files::{Severable, StoreFiles};
 use super::tables::{EXPIRY, FORKS, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
 use crate::contract::{Export, Import};
 use crate::error::StorageError;
@@ -187,20 +189,24 @@ fn number(bytes: &[u8]) -> Result<u64, StorageError> {
 pub(super) struct RedbImport {
     database: Database,
     path: PathBuf,
+    files: Arc<dyn StoreFiles>,
 }
 
 impl RedbImport {
     /// Begins a store at `path`, where a file that is there already goes.
-    pub(super) fn begin(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
-        match std::fs::remove_file(path) {
+    pub(super) fn begin(path: &Path, cache_bytes: usize, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
+        match files.remove(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         let mut builder = Database::builder();
         builder.set_cache_size(cache_bytes);
         Ok(Self {
-            database: builder.create(path).map_err(fault)?,
+            database: builder
+                .create_with_backend(Severable::new(files.open(path)?).0)
+                .map_err(fault)?,
             path: path.to_owned(),
+            files,
         })
     }
 }
@@ -236,10 +242,9 @@ impl Import for RedbImport {
         transaction.open_table(EXPIRY).map_err(fault)?;
         transaction.open_table(GARBAGE).map_err(fault)?;
         transaction.commit().map_err(fault)?;
-        let path = self.path.clone();
-        drop(self.database);
-        std::fs::File::open(path)?.sync_all()?;
-        Ok(())
+        let Self { database, path, files } = *self;
+        drop(database);
+        Ok(files.sync(&path)?)
     }
 }
 

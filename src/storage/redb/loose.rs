@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::limits::SMALL_ROW_BYTES;
-use crate::rows::Mutations;
+use super::held::Held;
+use crate::limits::{MAX_ROW_BYTES, SMALL_ROW_BYTES};
 
 /// So many small rows are packed at a time.
 const READY_ROWS: u32 = 64;
@@ -20,13 +20,15 @@ pub(super) struct Loose {
 }
 
 impl Loose {
-    /// Takes note of what a batch wrote and removed.
-    pub(super) fn note(&mut self, mutations: &Mutations) {
-        for id in &mutations.discarded {
+    /// Takes note of what was written and removed.
+    pub(super) fn note(&mut self, held: &Held) {
+        for id in &held.discarded {
             self.counts.remove(id);
         }
-        for (id, rows) in &mutations.rows {
-            let is_small = rows.last().is_some_and(|row| row.payload.len() < SMALL_ROW_BYTES);
+        for (id, rows) in &held.rows {
+            // They share rows as far as they fit.
+            let bytes: usize = rows.values().map(|row| row.payload.len()).sum();
+            let is_small = bytes % MAX_ROW_BYTES < SMALL_ROW_BYTES;
             let has_room = self.counts.len() < MAX_STREAMS || self.counts.contains_key(id);
             if is_small && has_room {
                 let count = self.counts.entry(*id).or_default();

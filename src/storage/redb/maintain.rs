@@ -4,8 +4,8 @@ use ::redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableM
 
 use super::commit::{self, End};
 use super::fault;
-use super::loose::Loose;
 use super::space::Room;
+use super::store::File;
 use super::tables::{GARBAGE, PRODUCERS, ROWS, decode_row, row_key};
 use crate::error::StorageError;
 use crate::limits::SMALL_ROW_BYTES;
@@ -23,13 +23,19 @@ const PACKED_ROWS: usize = 4096;
 /// About so many bytes are packed in one piece.
 pub(super) const PACKED_BYTES: usize = 16 << 20;
 
-pub(super) fn maintain(database: &Database, loose: &mut Loose, room: Room) -> Result<bool, StorageError> {
+/// Mostly not durable, and need not be: no answer rests on it.
+pub(super) fn maintain(database: &Database, file: &mut File, room: Room) -> Result<bool, StorageError> {
+    let File { loose, is_dirty } = file;
     let packs = room == Room::Plenty && !loose.is_empty();
     if room == Room::None || !(packs || has_garbage(database)?) {
         return Ok(false);
     }
     // What a transaction freed can be used again after the next durable one.
     let end = if room == Room::Plenty { End::Lazy } else { End::Durable };
+    if end == End::Durable && *is_dirty {
+        // Only the next checkpoint may make that durable.
+        return Ok(false);
+    }
     let transaction = commit::begin(database, end)?;
     let more_garbage = collect(&transaction)?;
     let mut packed_bytes = 0;
@@ -128,6 +134,6 @@ fn pack(transaction: &WriteTransaction, id: u64) -> Result<usize, StorageError> 
             rows.remove(key).map_err(fault)?;
         }
     }
-    commit::write_rows(transaction, [(id, packed.as_slice())].into_iter())?;
+    commit::write_rows(transaction, id, &packed)?;
     Ok(bytes)
 }

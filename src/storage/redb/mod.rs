@@ -1,18 +1,23 @@
 //! Backend: redb, an ACID B-tree with copy on write.
 //!
-//! Readers see the last committed transaction, durable or not, and never wait for a writer.
+//! What is applied is held in memory (`held`) and seen over the file (`layered`) until it is written to it (`store`), by
+//! a checkpoint, or because it is much. Readers see all that is applied and never wait for the file.
 
 mod commit;
 mod digest;
 mod export;
+mod files;
+mod held;
+mod layered;
 mod loose;
 mod maintain;
 mod space;
+mod store;
 mod tables;
 mod view;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use ::redb::{Database, ReadableTable as _, TableHandle as _};
 use bytes::Bytes;
@@ -23,16 +28,18 @@ use weir_protocol::{
 
 use self::commit::End;
 use self::export::{RedbExport, RedbImport};
-use self::loose::Loose;
+use self::files::Severable;
+pub use self::files::{RealFiles, StoreFiles};
 use self::space::Space;
-use self::tables::{APPLIED_KEY, EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
+use self::store::Store;
+use self::tables::{EXPIRY, FORKS, FORMAT, FORMAT_KEY, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
 use self::view::View;
 use crate::command::{Applied, Batch};
-use crate::contract::{Export, Import, Inherited, Storage};
+use crate::contract::{Export, Import, Inherited, PendingCheckpoint, Storage};
 use crate::error::StorageError;
 use crate::machine;
 use crate::reference::{Elsewhere, Fetched, Reference, ReferenceCursor, ReferencePage};
-use crate::rows::Rows as _;
+use crate::rows::{Mutations, Rows as _};
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -45,19 +52,7 @@ pub struct RedbOptions {
 
 /// Streams in one redb file.
 pub struct RedbStorage {
-    database: Database,
-    /// Held by whoever writes.
-    writer: Mutex<Writer>,
-}
-
-/// What only a writer needs.
-struct Writer {
-    loose: Loose,
-    space: Space,
-    /// Whether batches were committed that are not durable.
-    is_dirty: bool,
-    /// Set by the first write that failed, unless for want of space.
-    failure: Option<StorageError>,
+    store: Arc<Store>,
 }
 
 impl std::fmt::Debug for RedbStorage {
@@ -72,20 +67,23 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError`] when the file cannot be opened, is held by another process, or was written in another layout.
     pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
+        Self::open_in(options, Arc::new(RealFiles))
+    }
+
+    /// As [`RedbStorage::open`], but in other files than the operating system's.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::open`].
+    pub fn open_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let database = builder.create(&options.path).map_err(fault)?;
-        let storage = Self {
-            database,
-            writer: Mutex::new(Writer {
-                loose: Loose::default(),
-                space: Space::of(&options.path),
-                is_dirty: false,
-                failure: None,
-            }),
-        };
-        storage.prepare()?;
-        Ok(storage)
+        let (backend, is_cut) = Severable::new(files.open(&options.path)?);
+        let database = builder.create_with_backend(backend).map_err(fault)?;
+        prepare(&database)?;
+        let space = Space::of(&options.path, files);
+        Ok(Self {
+            store: Arc::new(Store::new(database, space, is_cut)),
+        })
     }
 
     /// Begins to make a store from an export, at a path where nothing of value is.
@@ -93,154 +91,171 @@ impl RedbStorage {
     /// # Errors
     /// [`StorageError`] when the file cannot be made.
     pub fn import(options: &RedbOptions) -> Result<Box<dyn Import>, StorageError> {
-        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes)?))
+        Self::import_in(options, Arc::new(RealFiles))
     }
 
-    /// Makes the tables of a new store; checks the layout of an old one.
-    fn prepare(&self) -> Result<(), StorageError> {
-        let transaction = commit::begin(&self.database, End::Checkpoint)?;
-        let known = {
-            let mut meta = transaction.open_table(META).map_err(fault)?;
-            let known: Option<Vec<u8>> = meta.get(FORMAT_KEY).map_err(fault)?.map(|value| value.value().to_vec());
-            if known.is_none() {
-                meta.insert(FORMAT_KEY, FORMAT).map_err(fault)?;
-            }
-            known
-        };
-        match known {
-            Some(format) if format == FORMAT => {
-                let mut tables = transaction.list_tables().map_err(fault)?;
-                if tables.any(|table| table.name() == OUTBOX.name()) {
-                    drop(tables);
-                    return transaction.abort().map_err(fault);
-                }
-                // Written before streams had forks in other groups.
-            }
-            Some(other) => {
-                return Err(StorageError::Damaged(format!(
-                    "this version reads the layout {:?}, the file has {:?}",
-                    String::from_utf8_lossy(FORMAT),
-                    String::from_utf8_lossy(&other)
-                )));
-            }
-            None => {}
-        }
-        transaction.open_table(STREAMS).map_err(fault)?;
-        transaction.open_table(ROWS).map_err(fault)?;
-        transaction.open_table(PRODUCERS).map_err(fault)?;
-        transaction.open_table(FORKS).map_err(fault)?;
-        transaction.open_table(OUTBOX).map_err(fault)?;
-        transaction.open_table(EXPIRY).map_err(fault)?;
-        transaction.open_table(GARBAGE).map_err(fault)?;
-        transaction.commit().map_err(fault)
+    /// As [`RedbStorage::import`], but in other files than the operating system's.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::import`].
+    pub fn import_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Box<dyn Import>, StorageError> {
+        Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes, files)?))
     }
+}
 
-    /// Runs `write` as the only writer, unless a write failed before.
-    fn write<T>(&self, write: impl FnOnce(&mut Writer) -> Result<T, StorageError>) -> Result<T, StorageError> {
-        let mut writer = self.writer.lock().map_err(|_| StorageError::panicked())?;
-        if let Some(failure) = &writer.failure {
-            return Err(StorageError::Failed(failure.to_string()));
+/// Makes the tables of a new store; checks the layout of an old one.
+fn prepare(database: &Database) -> Result<(), StorageError> {
+    let transaction = commit::begin(database, End::Checkpoint)?;
+    let known = {
+        let mut meta = transaction.open_table(META).map_err(fault)?;
+        let known: Option<Vec<u8>> = meta.get(FORMAT_KEY).map_err(fault)?.map(|value| value.value().to_vec());
+        if known.is_none() {
+            meta.insert(FORMAT_KEY, FORMAT).map_err(fault)?;
         }
-        let result = write(&mut writer);
-        match &result {
-            Err(error) if *error != StorageError::Full => writer.failure = Some(error.clone()),
-            _ => {}
+        known
+    };
+    match known {
+        Some(format) if format == FORMAT => {
+            let mut tables = transaction.list_tables().map_err(fault)?;
+            if tables.any(|table| table.name() == OUTBOX.name()) {
+                drop(tables);
+                return transaction.abort().map_err(fault);
+            }
+            // Written before streams had forks in other groups.
         }
-        result
+        Some(other) => {
+            return Err(StorageError::Damaged(format!(
+                "this version reads the layout {:?}, the file has {:?}",
+                String::from_utf8_lossy(FORMAT),
+                String::from_utf8_lossy(&other)
+            )));
+        }
+        None => {}
     }
+    transaction.open_table(STREAMS).map_err(fault)?;
+    transaction.open_table(ROWS).map_err(fault)?;
+    transaction.open_table(PRODUCERS).map_err(fault)?;
+    transaction.open_table(FORKS).map_err(fault)?;
+    transaction.open_table(OUTBOX).map_err(fault)?;
+    transaction.open_table(EXPIRY).map_err(fault)?;
+    transaction.open_table(GARBAGE).map_err(fault)?;
+    transaction.commit().map_err(fault)
 }
 
 impl Storage for RedbStorage {
     fn apply(&self, batch: Batch) -> Result<Applied, StorageError> {
-        self.write(|writer| {
-            let end = match (batch.durable, batch.commands.is_empty()) {
-                (false, _) => End::Lazy,
-                (true, false) => End::Durable,
-                (true, true) => End::Checkpoint,
-            };
-            let (applied, mutations) = machine::run(&View::begin(&self.database)?, batch)?;
+        self.store.write(|writer| {
+            let is_checkpoint = batch.durable && batch.commands.is_empty();
+            let is_durable = batch.durable;
+            if is_checkpoint {
+                self.store.check_room()?;
+            }
+            let (applied, mutations) = machine::run(&self.store.snapshot()?, batch)?;
+            let changes = !mutations.is_empty();
+            if changes {
+                self.store.hold(writer, mutations)?;
+            }
             // Answers that change nothing may rest on batches that are not durable yet.
-            let must_sync = end == End::Durable && writer.is_dirty;
-            if !mutations.is_empty() || must_sync {
-                writer.space.take(&mutations)?;
-                commit::commit(&self.database, &mutations, end).map_err(latched)?;
-                writer.committed(end);
-                writer.loose.note(&mutations);
+            if is_durable && writer.is_dirty {
+                let end = if is_checkpoint { End::Checkpoint } else { End::Durable };
+                self.store.freeze(end)?;
+                self.store.write_frozen()?;
+                writer.is_dirty = false;
             }
             Ok(applied)
         })
     }
 
     fn read(&self, name: &StreamName, from: ReadFrom, max_bytes: u64, now: Timestamp) -> Result<ReadResult, ReadError> {
-        let view = View::begin(&self.database).map_err(Fault::from)?;
+        let view = self.store.snapshot().map_err(Fault::from)?;
         machine::read(&view, name, from, max_bytes, now)
     }
 
     fn head(&self, name: &StreamName, now: Timestamp) -> Result<StreamMetadata, HeadError> {
-        let view = View::begin(&self.database).map_err(Fault::from)?;
+        let view = self.store.snapshot().map_err(Fault::from)?;
         machine::head(&view, name, now)
     }
 
     fn inherited(&self, name: &StreamName, now: Timestamp) -> Result<Inherited, ReadError> {
-        let view = View::begin(&self.database).map_err(Fault::from)?;
+        let view = self.store.snapshot().map_err(Fault::from)?;
         machine::inherited(&view, name, now)
     }
 
     fn fetch(&self, place: &Elsewhere, from: Offset, max_bytes: u64) -> Result<Fetched, ReadError> {
-        let view = View::begin(&self.database).map_err(Fault::from)?;
+        let view = self.store.snapshot().map_err(Fault::from)?;
         machine::fetch(&view, place, from, max_bytes)
     }
 
     fn outbox(&self, limit: usize) -> Result<Vec<Reference>, StorageError> {
-        View::begin(&self.database)?.outbox(limit)
+        self.store.snapshot()?.outbox(limit)
     }
 
     fn references(&self, after: Option<&ReferenceCursor>, limit: usize) -> Result<ReferencePage, StorageError> {
-        View::begin(&self.database)?.references(after, limit)
+        if self.store.snapshot()?.holds_forks() {
+            self.store.write(|_| self.store.flush())?;
+        }
+        View::begin(&self.store.database)?.references(after, limit)
     }
 
     fn list_streams(&self, request: &ListRequest, now: Timestamp) -> Result<ListPage, ListError> {
-        let view = View::begin(&self.database).map_err(Fault::from)?;
+        let view = self.store.snapshot().map_err(Fault::from)?;
         machine::list(&view, request, now)
     }
 
     fn applied(&self) -> Result<Option<Bytes>, StorageError> {
-        let applied = View::begin(&self.database)?.meta(APPLIED_KEY)?;
-        Ok(applied.map(Bytes::from))
+        self.store.snapshot()?.applied()
+    }
+
+    fn has_room(&self, payload_bytes: u64) -> Result<bool, StorageError> {
+        self.store.has_room(payload_bytes)
     }
 
     fn checkpoint(&self) -> Result<(), StorageError> {
-        self.write(|writer| {
-            let transaction = commit::begin(&self.database, End::Checkpoint).map_err(latched)?;
-            transaction.commit().map_err(fault).map_err(latched)?;
-            writer.committed(End::Checkpoint);
+        self.store.write(|writer| {
+            self.store.freeze(End::Checkpoint)?;
+            self.store.write_frozen()?;
+            writer.is_dirty = false;
             Ok(())
         })
     }
 
+    fn begin_checkpoint(&self, applied: Bytes) -> Result<PendingCheckpoint, StorageError> {
+        self.store.write(|writer| {
+            let mutations = Mutations {
+                applied: Some(applied),
+                ..Mutations::default()
+            };
+            self.store.check_room()?;
+            self.store.hold(writer, mutations)?;
+            self.store.freeze(End::Checkpoint)
+        })?;
+        let store = Arc::clone(&self.store);
+        Ok(Box::new(move || store.latch(|| store.write_frozen())))
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.store.held_bytes()
+    }
+
     fn has_due(&self, cutoff: Timestamp) -> Result<bool, StorageError> {
-        Ok(!View::begin(&self.database)?.due(cutoff, 1)?.is_empty())
+        Ok(!self.store.snapshot()?.due(cutoff, 1)?.is_empty())
     }
 
     fn export(&self) -> Result<Option<Box<dyn Export>>, StorageError> {
-        Ok(Some(Box::new(RedbExport::begin(&self.database)?)))
+        self.store.write(|_| {
+            self.store.flush()?;
+            Ok(Some(
+                Box::new(RedbExport::begin(&self.store.database)?) as Box<dyn Export>
+            ))
+        })
     }
 
     fn maintain(&self) -> Result<bool, StorageError> {
-        self.write(|writer| {
-            let room = writer.space.room()?;
-            // Mostly not durable, and need not be: no answer rests on it.
-            maintain::maintain(&self.database, &mut writer.loose, room).map_err(latched)
+        let mut file = self.store.file.lock().map_err(|_| StorageError::panicked())?;
+        self.store.latch(|| {
+            let room = self.store.space.room()?;
+            maintain::maintain(&self.store.database, &mut file, room).map_err(latched)
         })
-    }
-}
-
-impl Writer {
-    fn committed(&mut self, end: End) {
-        self.is_dirty = end == End::Lazy;
-        if !self.is_dirty {
-            self.space.synced();
-        }
     }
 }
 

@@ -3,8 +3,11 @@
 //! After a write that found no space, redb takes no further one until the file is opened again. So a batch that might
 //! not fit is refused before redb sees it.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::files::StoreFiles;
 use crate::error::StorageError;
 use crate::rows::Mutations;
 
@@ -31,35 +34,39 @@ pub(super) enum Room {
 #[derive(Debug)]
 pub(super) struct Space {
     dir: PathBuf,
-    /// Payload of batches that may not have reached the disk yet.
-    unsynced_bytes: u64,
+    files: Arc<dyn StoreFiles>,
 }
 
 impl Space {
-    pub(super) fn of(file: &Path) -> Self {
+    pub(super) fn of(file: &Path, files: Arc<dyn StoreFiles>) -> Self {
         let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
         Self {
             dir: dir.unwrap_or(Path::new(".")).to_owned(),
-            unsynced_bytes: 0,
+            files,
         }
     }
 
-    /// Counts a batch in, if it fits. A batch without payload always may try: it might be the one that frees space.
+    /// Whether a batch fits beside `unsynced_bytes` of payload that may not have reached the disk yet. A batch without
+    /// payload always may try: it might be the one that frees space.
     ///
     /// # Errors
     /// [`StorageError::Full`]; [`StorageError::Io`] when the disk does not tell.
-    pub(super) fn take(&mut self, mutations: &Mutations) -> Result<(), StorageError> {
+    pub(super) fn check(&self, mutations: &Mutations, unsynced_bytes: u64) -> Result<(), StorageError> {
         let rows = mutations.rows.values().flatten();
         let bytes: u64 = rows.map(|row| row.payload.len() as u64).sum();
-        if bytes == 0 {
-            return Ok(());
-        }
-        let unsynced = self.unsynced_bytes + bytes;
-        if free_bytes(&self.dir)? < MARGIN_BYTES + unsynced * BYTES_PER_BYTE {
+        if bytes > 0 && self.files.free_bytes(&self.dir)? < MARGIN_BYTES + (unsynced_bytes + bytes) * BYTES_PER_BYTE {
             return Err(StorageError::Full);
         }
-        self.unsynced_bytes = unsynced;
         Ok(())
+    }
+
+    /// Whether so much payload that has not reached the disk fits, and a margin beside it: others write to this disk as
+    /// well.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`] when the disk does not tell.
+    pub(super) fn has_room(&self, unsynced_bytes: u64) -> Result<bool, StorageError> {
+        Ok(self.files.free_bytes(&self.dir)? >= 2 * MARGIN_BYTES + unsynced_bytes * BYTES_PER_BYTE)
     }
 
     /// Which housekeeping fits.
@@ -67,27 +74,22 @@ impl Space {
     /// # Errors
     /// [`StorageError::Io`] when the disk does not tell.
     pub(super) fn room(&self) -> Result<Room, StorageError> {
-        Ok(match free_bytes(&self.dir)? {
+        Ok(match self.files.free_bytes(&self.dir)? {
             PACKING_BYTES.. => Room::Plenty,
             bytes if bytes >= MARGIN_BYTES / 2 => Room::Little,
             _ => Room::None,
         })
     }
-
-    /// All batches are on the disk.
-    pub(super) fn synced(&mut self) {
-        self.unsynced_bytes = 0;
-    }
 }
 
 #[cfg(not(test))]
-fn free_bytes(dir: &Path) -> Result<u64, StorageError> {
-    let disk = rustix::fs::statvfs(dir).map_err(|error| StorageError::from(std::io::Error::from(error)))?;
+pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(dir)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]
-use tests::free_bytes;
+pub(super) use tests::free_bytes;
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the real one can fail")]
-    pub(super) fn free_bytes(_: &Path) -> Result<u64, StorageError> {
+    pub(in crate::redb) fn free_bytes(_: &Path) -> io::Result<u64> {
         Ok(FREE_BYTES.get())
     }
 

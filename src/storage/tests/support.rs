@@ -69,9 +69,10 @@ impl Store {
         self.storage.as_ref().unwrap()
     }
 
-    /// Closes and opens the store, if that keeps anything.
+    /// Makes everything durable, closes and opens the store, if that keeps anything.
     pub(crate) fn reopen(&mut self) {
         if self.kind.is_persistent() {
+            self.storage().checkpoint().unwrap();
             self.storage = None;
             self.storage = Some(self.kind.open(self.dir.path()).unwrap());
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::test_runner::{Config, TestRunner};
 use weir_protocol::{ListRequest, ReadError, ReadFrom, ReadResult, StreamName, TailEvent};
-use weir_storage::{Batch, Change, Command};
+use weir_storage::{Batch, Change, Command, PendingCheckpoint};
 
 use self::steps::{Step, all_names, steps};
 use self::world::Seen;
@@ -58,6 +58,7 @@ struct Run {
     store: Store,
     world: World,
     applied: Option<Bytes>,
+    pending: Vec<PendingCheckpoint>,
 }
 
 impl Run {
@@ -66,6 +67,7 @@ impl Run {
             store: Store::new(kind),
             world: World::default(),
             applied: None,
+            pending: Vec::new(),
         }
     }
 
@@ -74,10 +76,24 @@ impl Run {
             self.step(step);
         }
         self.compare();
-        self.store.reopen();
+        self.reopen();
         self.compare();
         self.store.maintain();
         self.compare();
+    }
+
+    /// In another order than they were begun.
+    fn end_checkpoints(&mut self) {
+        while let Some(pending) = self.pending.pop() {
+            pending().unwrap();
+        }
+    }
+
+    fn reopen(&mut self) {
+        // What was begun holds on to the store; not all of it is ended.
+        self.pending.truncate(1);
+        self.end_checkpoints();
+        self.store.reopen();
     }
 
     fn step(&mut self, step: &Step) {
@@ -121,9 +137,17 @@ impl Run {
                 after: after.map(str::to_owned),
                 limit: *limit,
             }),
-            Step::Reopen => self.store.reopen(),
+            Step::Reopen => self.reopen(),
             Step::Maintain => drop(self.store.storage().maintain().unwrap()),
             Step::Checkpoint => self.store.storage().checkpoint().unwrap(),
+            Step::BeginCheckpoint { applied } => {
+                let applied = Bytes::from(vec![*applied; 3]);
+                let pending = self.store.storage().begin_checkpoint(applied.clone());
+                self.pending.push(pending.unwrap());
+                self.applied = Some(applied);
+            }
+            Step::EndCheckpoints => self.end_checkpoints(),
+            Step::Export => drop(self.store.storage().export().unwrap()),
         }
     }
 

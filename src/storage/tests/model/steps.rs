@@ -43,6 +43,11 @@ pub(crate) enum Step {
     Reopen,
     Maintain,
     Checkpoint,
+    BeginCheckpoint {
+        applied: u8,
+    },
+    EndCheckpoints,
+    Export,
 }
 
 /// A stream, mostly one that is there.
@@ -136,6 +141,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reopen),
         2 => Just(Step::Maintain),
         1 => Just(Step::Checkpoint),
+        2 => any::<u8>().prop_map(|applied| Step::BeginCheckpoint { applied }),
+        2 => Just(Step::EndCheckpoints),
+        1 => Just(Step::Export),
     ]
 }
 

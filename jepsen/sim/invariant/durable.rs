@@ -1,0 +1,107 @@
+//! What a node had on disk when its process ended, for the time without it and to be found after it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weir_cluster::Probe;
+use weir_journal::{Journal, Leader, ReplicaKey};
+
+use super::{Checked, Violation, violated};
+use crate::node::Machine;
+
+/// Synced entries of the nodes that are down.
+#[derive(Default)]
+pub struct Durable(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// By node and replica.
+    kept: BTreeMap<(usize, ReplicaKey), Kept>,
+    checked: u64,
+    failure: Option<Violation>,
+}
+
+struct Kept {
+    purged: Option<u64>,
+    entries: BTreeMap<u64, Leader>,
+}
+
+impl Kept {
+    fn of(journal: &Journal, key: ReplicaKey) -> Self {
+        let state = journal.state(key);
+        let last = state.last.map_or(0, |last| last.index);
+        let entries = (state.first_index.unwrap_or(last)..=last)
+            .filter_map(|index| Some((index, journal.synced_leader_at(key, index)?)))
+            .collect();
+        Self {
+            purged: state.last_purged.map(|purged| purged.index),
+            entries,
+        }
+    }
+}
+
+impl Durable {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was found wrong since the last call.
+    pub(super) fn failure(&self) -> Checked {
+        self.state().failure.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn checked(&self) -> u64 {
+        self.state().checked
+    }
+
+    /// Takes note of what a node has, before its process ends.
+    pub(super) fn keep(&self, node: usize, probe: &Probe, journal: &Journal) {
+        let mut state = self.state();
+        for view in probe.replicas() {
+            let key = ReplicaKey {
+                group: view.group,
+                replica: view.replica,
+            };
+            state.kept.insert((node, key), Kept::of(journal, key));
+        }
+    }
+
+    /// A node's disk is lost.
+    pub fn lose(&self, node: usize) {
+        self.state().kept.retain(|(of, _), _| *of != node);
+    }
+
+    /// A journal was opened: everything that was synced is there.
+    pub fn recovered(&self, node: usize, journal: &Arc<Journal>) {
+        let mut state = self.state();
+        let State { kept, checked, failure } = &mut *state;
+        for ((_, key), kept) in kept.iter().filter(|((of, _), _)| *of == node) {
+            let purged = journal.state(*key).last_purged.map(|purged| purged.index);
+            for (index, leader) in &kept.entries {
+                *checked += 1;
+                let found = journal.leader_at(*key, *index);
+                if found != Some(*leader) && purged.is_none_or(|purged| purged < *index) {
+                    let seen =
+                        format!("n{node} {key:?} had {index} of {leader:?}, and has {found:?} after its restart");
+                    failure.get_or_insert(violated("what was synced survives", seen));
+                }
+            }
+        }
+    }
+
+    /// Whether a node has an entry on disk, running or not.
+    pub(super) fn has(&self, machine: &Machine, key: ReplicaKey, index: u64, leader: Leader) -> bool {
+        if let Some((_, journal)) = machine.looked_at() {
+            let purged = journal
+                .state(key)
+                .last_purged
+                .is_some_and(|purged| index <= purged.index);
+            return purged || journal.synced_leader_at(key, index) == Some(leader);
+        }
+        let state = self.state();
+        let kept = state.kept.get(&(machine.number, key));
+        kept.is_some_and(|kept| {
+            kept.purged.is_some_and(|purged| index <= purged) || kept.entries.get(&index) == Some(&leader)
+        })
+    }
+}

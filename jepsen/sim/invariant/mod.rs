@@ -1,0 +1,200 @@
+//! What must hold after every step, whatever goes wrong (Raft, figure 3, and Weir's own promises).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `log` | logs agree where they must; what a leader must have |
+//! | `commit` | what is applied is the same everywhere, and durable on a majority |
+//! | `durable` | what was durable is there after a restart |
+//! | `state` | every replica's state is what its log says |
+//!
+//! Terms here are openraft's: a leader is a term and a replica, so one term may have several leaders one after the
+//! other. What Raft says of terms holds for these pairs.
+
+mod commit;
+mod durable;
+mod log;
+mod state;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weir_cluster::{Probe, ReplicaView};
+use weir_journal::{Journal, Leader, ReplicaKey};
+
+use self::commit::Committed;
+pub use self::durable::Durable;
+use self::log::Logs;
+use self::state::States;
+use crate::node::Machine;
+
+/// What does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which invariant.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.seen)
+    }
+}
+
+/// A shorthand for what every check returns.
+pub(crate) type Checked = Result<(), Violation>;
+
+pub(crate) fn violated(invariant: &'static str, seen: impl Into<String>) -> Violation {
+    Violation {
+        invariant,
+        seen: seen.into(),
+    }
+}
+
+/// One replica as a step left it.
+pub(crate) struct Replica<'a> {
+    pub(crate) node: usize,
+    pub(crate) view: &'a ReplicaView,
+    pub(crate) journal: &'a Arc<Journal>,
+    pub(crate) probe: &'a Probe,
+}
+
+impl Replica<'_> {
+    pub(crate) fn key(&self) -> ReplicaKey {
+        ReplicaKey {
+            group: self.view.group,
+            replica: self.view.replica,
+        }
+    }
+
+    /// As violations name it.
+    pub(crate) fn name(&self) -> String {
+        format!("n{} group {} replica {}", self.node, self.view.group, self.view.replica)
+    }
+}
+
+/// All of them, with what they must remember.
+pub struct Invariants {
+    logs: Logs,
+    committed: Committed,
+    durable: Arc<Durable>,
+    states: States,
+    votes: BTreeMap<(usize, u64), (Leader, bool)>,
+    counts: Counts,
+}
+
+/// How much was checked: an invariant that nothing was checked against says nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries compared with those of other logs.
+    pub entries: u64,
+    /// Entries that were applied somewhere, and looked for on a majority's disks.
+    pub committed: u64,
+    /// Elections won.
+    pub leaders: u64,
+    /// States compared with the replayed log.
+    pub states: u64,
+    /// Entries that were durable before a restart, and looked for after it.
+    pub recovered: u64,
+}
+
+impl Invariants {
+    /// For one simulation.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            logs: Logs::default(),
+            committed: Committed::default(),
+            durable: Arc::default(),
+            states: States::new(seed),
+            votes: BTreeMap::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// How much was checked.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            recovered: self.durable.checked(),
+            ..self.counts
+        }
+    }
+
+    /// What recovery has to give back: asked when a journal was opened, before anything else happens to it.
+    #[must_use]
+    pub fn durable(&self) -> Arc<Durable> {
+        Arc::clone(&self.durable)
+    }
+
+    /// Looks at every node that runs.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn check(&mut self, machines: &[Rc<Machine>]) -> Checked {
+        self.durable.failure()?;
+        for machine in machines {
+            let Some((probe, journal)) = machine.looked_at() else {
+                continue;
+            };
+            if journal.failed().is_some() {
+                continue;
+            }
+            for view in probe.replicas() {
+                let replica = Replica {
+                    node: machine.number,
+                    view: &view,
+                    journal: &journal,
+                    probe: &probe,
+                };
+                self.vote(&replica)?;
+                self.counts.entries += self.logs.check(&replica)?;
+                let (committed, news) = self.committed.check(&replica)?;
+                self.counts.committed += committed;
+                for (id, payload) in news {
+                    self.states.apply(view.group, id, payload)?;
+                }
+                if view.leads {
+                    self.counts.leaders += u64::from(self.committed.leader(&replica)?);
+                }
+                self.counts.states += u64::from(self.states.check(&replica)?);
+            }
+        }
+        self.committed.majorities(machines, &self.durable)
+    }
+
+    /// Compares the state of every replica, wherever it is.
+    ///
+    /// # Errors
+    /// The first that is not what its log says.
+    pub fn check_states(&mut self, machines: &[Rc<Machine>]) -> Checked {
+        self.states.again();
+        self.check(machines)
+    }
+
+    /// Takes note of what a node has on disk, before its process ends.
+    pub fn before_end(&mut self, machine: &Machine) {
+        if let Some((probe, journal)) = machine.looked_at() {
+            self.durable.keep(machine.number, &probe, &journal);
+        }
+        self.logs.forget(machine.number);
+        self.committed.forget(machine.number);
+        self.states.forget(machine.number);
+    }
+
+    /// A vote is never taken back, not even by a restart.
+    fn vote(&mut self, replica: &Replica<'_>) -> Checked {
+        let now = replica.view.vote;
+        let before = self.votes.insert((replica.node, replica.view.group), now);
+        match before {
+            Some(before) if before > now => Err(violated(
+                "votes only rise",
+                format!("{} voted {now:?} after {before:?}", replica.name()),
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Every replica's state is what its log says: the log is replayed into a state machine of its own, and at equal index
+//! the two have equal hashes. The hash covers streams, producers, forks, and the memory of proposals.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weir_cluster::Replay;
+use weir_journal::LogId;
+
+use super::{Checked, Replica, Violation, violated};
+use crate::disk::SimDisk;
+use crate::files::SimFiles;
+
+/// The place of replayed logs among the traced disks.
+const REPLAY_DISK: u64 = 100;
+
+/// Of so many changes of a replica's state one is looked at: hashing reads all of it.
+const ONE_OF: u64 = 4;
+
+pub(super) struct States {
+    disk: SimDisk,
+    replays: BTreeMap<u64, Replay>,
+    /// By group and index.
+    hashes: BTreeMap<(u64, u64), u128>,
+    /// By node and group: the last index looked at.
+    seen: BTreeMap<(usize, u64), u64>,
+    changes: u64,
+    /// Whether the next look leaves out none.
+    all: bool,
+}
+
+impl States {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            disk: SimDisk::new(REPLAY_DISK, seed),
+            replays: BTreeMap::new(),
+            hashes: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            changes: 0,
+            all: false,
+        }
+    }
+
+    pub(super) fn forget(&mut self, node: usize) {
+        self.seen.retain(|(of, _), _| *of != node);
+    }
+
+    /// Looks at every replica's state the next time.
+    pub(super) fn again(&mut self) {
+        self.seen.clear();
+        self.all = true;
+    }
+
+    /// Applies the next committed entry of a group.
+    pub(super) fn apply(&mut self, group: u64, id: LogId, payload: Bytes) -> Checked {
+        let failed =
+            |error: std::io::Error| violated("logs can be replayed", format!("group {group} at {id:?}: {error}"));
+        if !self.replays.contains_key(&group) {
+            let path = PathBuf::from(format!("/replay/{group}.redb"));
+            let replay = match group {
+                0 => Replay::meta(),
+                _ => Replay::streams(Arc::new(SimFiles(self.disk.clone())), path, 1 << 20),
+            };
+            self.replays.insert(group, replay.map_err(failed)?);
+        }
+        if let Some(replay) = self.replays.get_mut(&group) {
+            replay.apply(id, payload).map_err(failed)?;
+            self.hashes
+                .insert((group, id.index), replay.state_hash().map_err(failed)?);
+        }
+        Ok(())
+    }
+
+    /// Compares a replica's state, if it is its turn; says whether it was.
+    pub(super) fn check(&mut self, replica: &Replica<'_>) -> Result<bool, Violation> {
+        let group = replica.view.group;
+        let Some(applied) = replica.view.applied.map(|applied| applied.index) else {
+            return Ok(false);
+        };
+        if self.seen.insert((replica.node, group), applied) == Some(applied) {
+            return Ok(false);
+        }
+        self.changes += 1;
+        if !self.all && !self.changes.is_multiple_of(ONE_OF) {
+            return Ok(false);
+        }
+        let hash = replica.probe.state_hash(group);
+        let (index, hash) =
+            hash.map_err(|error| violated("states can be read", format!("{}: {error}", replica.name())))?;
+        match self.hashes.get(&(group, index)) {
+            Some(expected) if *expected != hash => Err(violated(
+                "the state is the fold of the log",
+                format!(
+                    "{} at {index} has {hash:032x}, its log gives {expected:032x}",
+                    replica.name()
+                ),
+            )),
+            Some(_) => Ok(true),
+            // Applied since the step ended: looked at with the next change.
+            None => Ok(false),
+        }
+    }
+}
