@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
@@ -64,6 +64,8 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(crate) struct Process {
     child: Option<Child>,
+    /// Its standard input: it ends when this does, and waiting for a child would close it.
+    stdin: Option<ChildStdin>,
     is_paused: bool,
     /// How it ended when nobody here ended it.
     ends: Vec<String>,
@@ -208,7 +210,9 @@ impl Held<'_> {
             return Ok(false);
         }
         let child = self.node.command()?.spawn();
-        self.process.child = Some(child.map_err(Error::io(self.node.launch.binary.display()))?);
+        let mut child = child.map_err(Error::io(self.node.launch.binary.display()))?;
+        self.process.stdin = child.stdin.take();
+        self.process.child = Some(child);
         Ok(true)
     }
 

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::check::Verdict;
 use crate::cli;
 use crate::client::http::Http;
 use crate::client::perform::perform;
+use crate::cluster::command::run;
 use crate::cluster::{Cluster, Error, View};
 use crate::history::{Answer, Client, Failure, Mark, Op, Recorder, StateHash};
 
@@ -142,11 +143,26 @@ impl Reader {
     }
 }
 
-/// Judges the history in this folder and writes the report; the exit code is 0 for valid, 1 for invalid, 2 for unknown.
+/// Judges the history in this folder and writes the report.
 ///
 /// # Errors
 /// When the history cannot be read, or the report not be written.
-pub(super) fn judge(store: &Path) -> Result<ExitCode, Error> {
-    let verdict = cli::conclude(store).map_err(Error::state)?;
-    Ok(cli::exit_code(verdict))
+pub(super) fn judge(store: &Path) -> Result<Verdict, Error> {
+    cli::conclude(store).map_err(Error::state)
+}
+
+/// Copies the nodes' files, which go with the run, to where somebody can look into them.
+///
+/// # Errors
+/// When they cannot be copied.
+pub(super) async fn keep_data(cluster: &Cluster, store: &Path) -> Result<(), Error> {
+    for node in cluster.nodes().iter().filter(|node| node.data_dir().exists()) {
+        let folder = store.join("data").join(node.name());
+        std::fs::create_dir_all(&folder).map_err(Error::io(folder.display()))?;
+        let (from, to) = (node.data_dir().display().to_string(), folder.display().to_string());
+        // Journals are mostly zeros.
+        run("cp", &["-a", "--sparse=always", &format!("{from}/."), &to]).await?;
+    }
+    println!("jepsen: the nodes' files are in {}", store.join("data").display());
+    Ok(())
 }

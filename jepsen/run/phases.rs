@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep};
 
 use super::finish;
 use super::options::RunOptions;
-use crate::check;
+use crate::check::{self, Verdict};
+use crate::cli;
 use crate::cluster::{Cluster, Error, Place, Setup, binary, sandbox};
 use crate::doctor::Machine;
 use crate::history::{Limits, LogFile, Mark, Recorder, Run};
@@ -52,7 +53,11 @@ pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> R
     cluster.kill_all().await?;
     ended?;
     recorder.finish().map_err(Error::io("the history"))?;
-    finish::judge(&store)
+    let verdict = finish::judge(&store)?;
+    if verdict == Verdict::Invalid {
+        finish::keep_data(&cluster, &store).await?;
+    }
+    Ok(cli::exit_code(verdict))
 }
 
 /// Load, faults, healing, and what is left.
