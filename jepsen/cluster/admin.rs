@@ -24,7 +24,6 @@ pub(crate) struct Admin {
 /// The cluster at a glance.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
-    pub(crate) answered_by: u64,
     pub(crate) groups_without_leader: Vec<u64>,
     pub(crate) moves: usize,
     pub(crate) settled: bool,
@@ -37,9 +36,6 @@ pub(crate) struct Member {
     pub(crate) id: u64,
     pub(crate) admin_address: String,
     pub(crate) state: String,
-    pub(crate) replicas: usize,
-    #[serde(default)]
-    pub(crate) in_the_way: Option<Vec<String>>,
 }
 
 /// A group.

@@ -34,7 +34,7 @@ pub use error::Error;
 use crate::net::proxy::{self, Pids};
 use crate::net::switch::Switch;
 use crate::net::{CLIENTS, Rules, wire};
-use admin::{Admin, Group, Status};
+use admin::{Admin, Group};
 use disk::Disk;
 use node::{Addresses, Launch, Node};
 
@@ -91,8 +91,6 @@ pub(crate) struct Setup {
 
 /// A running cluster. Dropping it kills its processes.
 pub(crate) struct Cluster {
-    /// Where it runs.
-    pub(crate) place: Place,
     /// The network's faults.
     pub(crate) rules: Rules,
     nodes: Vec<Node>,
@@ -115,7 +113,6 @@ impl Cluster {
             Place::Loopback => None,
         };
         let mut cluster = Self {
-            place: setup.place,
             rules,
             nodes: Vec::new(),
             members: setup.nodes,
@@ -349,8 +346,6 @@ impl Cluster {
 pub(crate) struct View {
     /// The groups.
     pub(crate) groups: Vec<Group>,
-    /// The nodes.
-    pub(crate) status: Status,
     numbers: BTreeMap<u64, u32>,
 }
 
@@ -366,24 +361,12 @@ impl View {
             .filter(|member| member.state != "removed" && member.state != "lost")
             .filter_map(|member| Some((member.id, number(&member.admin_address)?.id)));
         let numbers = numbers.collect();
-        Ok(Self {
-            groups,
-            status,
-            numbers,
-        })
+        Ok(Self { groups, numbers })
     }
 
     /// Our number of a node of the cluster.
     pub(crate) fn number(&self, member: u64) -> Option<u32> {
         self.numbers.get(&member).copied()
-    }
-
-    /// The cluster's number of a node of ours.
-    pub(crate) fn member(&self, id: u32) -> Option<u64> {
-        self.numbers
-            .iter()
-            .find(|(_, own)| **own == id)
-            .map(|(member, _)| *member)
     }
 
     /// Our numbers of the nodes that lead, once for each group.

@@ -1,6 +1,6 @@
 //! One node: a `weir serve` process, where it runs and what it runs on.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -294,19 +294,5 @@ impl Held<'_> {
     pub(crate) fn take_ends(&mut self) -> Vec<String> {
         self.reap();
         std::mem::take(&mut self.process.ends)
-    }
-
-    /// Throws its files away: it comes back as a new node.
-    ///
-    /// # Errors
-    /// When it runs, or the files cannot be removed.
-    pub(crate) fn wipe(&mut self) -> Result<(), Error> {
-        if self.pid().is_some() {
-            return Err(Error::state(format!("{} runs", self.node.name())));
-        }
-        match fs::remove_dir_all(&self.node.data_dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("the data directory")(error)),
-            _ => Ok(()),
-        }
     }
 }

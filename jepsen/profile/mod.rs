@@ -152,5 +152,3 @@ pub(crate) async fn run(plan: &Plan, binary: &Path, store: &Path, more: &[String
         store: store.to_owned(),
     })
 }
-
-pub(crate) use plan::Plan as RunPlan;

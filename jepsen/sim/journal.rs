@@ -79,7 +79,7 @@ impl StepJournal for Steps {
     fn take(&self, journal: &Arc<Journal>, stepper: Stepper) {
         *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(journal);
         self.durable.recovered(self.node, journal);
-        let rng = Rng::new(self.rng.lock().unwrap_or_else(PoisonError::into_inner).next());
+        let rng = Rng::new(self.rng.lock().unwrap_or_else(PoisonError::into_inner).draw());
         tokio::spawn(run(stepper, rng, Arc::clone(&self.sync_ms)));
     }
 }

@@ -73,9 +73,9 @@ impl Links {
         for cut in self.cuts.values() {
             match cut {
                 Fault::Partition(left, right) => {
-                    if crosses(left, right, one, other) {
-                        (link.drops, link.drops_back) = (true, true);
-                    }
+                    let is_cut = crosses(left, right, one, other);
+                    link.drops |= is_cut;
+                    link.drops_back |= is_cut;
                 }
                 Fault::OneWay(from, to) => {
                     link.drops |= from.contains(&one) && to.contains(&other);

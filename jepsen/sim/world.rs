@@ -99,7 +99,7 @@ impl World {
     pub fn new(plan: Plan, script: Rc<Script>) -> Self {
         let mut builder = turmoil::Builder::new();
         builder
-            .rng_seed(Rng::of(plan.seed, "network").next())
+            .rng_seed(Rng::of(plan.seed, "network").draw())
             .epoch(std::time::SystemTime::UNIX_EPOCH)
             .simulation_duration(Duration::from_secs(24 * 3600))
             .tick_duration(Duration::from_millis(STEP_MS))
@@ -465,11 +465,11 @@ impl World {
 pub const CLIENTS: &str = "clients";
 
 fn machine(plan: &Plan, number: usize, invariants: &Invariants) -> Machine {
-    let disk = SimDisk::new(number as u64, Rng::of(plan.seed, "disk").next() ^ number as u64);
+    let disk = SimDisk::new(number as u64, Rng::of(plan.seed, "disk").draw() ^ number as u64);
     disk.set_capacity(CAPACITY);
     let clock = SimClock::default();
     clock.set_skew(plan.skews_ms[number - 1]);
-    let rng = Rng::new(Rng::of(plan.seed, "journal").next() ^ number as u64);
+    let rng = Rng::new(Rng::of(plan.seed, "journal").draw() ^ number as u64);
     Machine {
         number,
         disk,
