@@ -16,6 +16,8 @@
 
 mod encode;
 mod log_store;
+#[cfg(test)]
+mod lost;
 mod machine;
 mod mark;
 mod network;

@@ -73,7 +73,6 @@ fn a_node_survives_a_full_disk() {
     disk.remove("rest");
     disk.remove("ballast");
     let freed = Instant::now();
-    let freed = Instant::now();
     for writer in &mut writers {
         eventually("writes are taken again", || match writer.send(&client) {
             answer if answer.status() == 200 => {
@@ -86,7 +85,6 @@ fn a_node_survives_a_full_disk() {
             }
         });
     }
-    let again = freed.elapsed();
     let again = freed.elapsed();
     for _ in 0..20 {
         for writer in &mut writers {
