@@ -6,11 +6,12 @@ use prost::Message as _;
 use tempfile::TempDir;
 use weir_journal::{Entry, Identity, Journal, LogId, MIN_SEGMENT_BYTES, Options, RealDisk, ReplicaKey};
 use weir_proto::raft as pb;
-use weir_storage::{Batch, RedbOptions, RedbStorage, Storage as _};
+use weir_storage::{Batch, RealFiles, RedbOptions, RedbStorage, Storage as _};
 
 use super::{Replica, ReplicaOptions, SnapshotMark};
 use crate::group::{StoreKind, StreamsMachine};
 use crate::peer::Peers;
+use crate::platform::Network;
 use crate::raft::RaftSettings;
 
 const KEY: ReplicaKey = ReplicaKey { group: 1, replica: 1 };
@@ -45,12 +46,17 @@ async fn open(dir: &TempDir, change: impl FnOnce(&Journal)) -> Result<Arc<Replic
         durable: true,
     };
     store.apply(batch).unwrap();
-    let machine = StreamsMachine::open(Arc::new(store), StoreKind::Redb(options), Arc::default()).unwrap();
+    let machine = StreamsMachine::open(
+        Arc::new(store),
+        StoreKind::Redb(options, Arc::new(RealFiles)),
+        Arc::default(),
+    )
+    .unwrap();
     let opened = Replica::open(ReplicaOptions {
         group: KEY.group,
         replica: KEY.replica,
         journal: Arc::new(journal),
-        peers: Arc::new(Peers::new(String::new(), 1, Arc::default())),
+        peers: Arc::new(Peers::new(String::new(), 1, Arc::default(), Network::Tcp)),
         machine: Arc::new(machine),
         settings: RaftSettings::default(),
         keep_log_bytes: 1 << 20,
@@ -73,7 +79,7 @@ async fn a_state_ahead_of_its_log_is_refused_unless_it_came_by_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let refused = open(&dir, |journal| append(journal, 4)).await;
     assert!(refused.is_err_and(|error| error.contains("its log ends with entry 4")));
-    SnapshotMark::open(dir.path().join("streams.snapshot"))
+    SnapshotMark::at(dir.path().join("streams.snapshot"))
         .unwrap()
         .set()
         .unwrap();
