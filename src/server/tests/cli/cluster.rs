@@ -111,7 +111,7 @@ fn one_node_is_a_cluster() {
     for part in [
         "answered by   node 1\n",
         "meta group    led by node 1\n",
-        "groups        4, all with a leader\n",
+        "groups        2, all with a leader\n",
         "replicas      1 of each group are wanted\n",
         "settled       yes\n",
     ] {
