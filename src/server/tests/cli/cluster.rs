@@ -126,18 +126,18 @@ fn one_node_is_a_cluster() {
     assert_eq!(lines.len(), 2, "{nodes}");
     assert_eq!(
         lines[1][..5],
-        ["1", "active", "4", "voter", server.url.trim_start_matches("http://")]
+        ["1", "active", "2", "voter", server.url.trim_start_matches("http://")]
     );
 
     let groups = server.cluster(&["groups"]).ok();
-    assert_eq!(groups.lines().count(), 5, "{groups}");
+    assert_eq!(groups.lines().count(), 3, "{groups}");
     assert!(
         groups.lines().skip(1).all(|line| line.contains(" on node 1")),
         "{groups}"
     );
 
     let compared = server.cluster(&["groups", "--hash"]).ok();
-    assert_eq!(compared.lines().count(), 6, "{compared}");
+    assert_eq!(compared.lines().count(), 4, "{compared}");
     let is_equal = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         columns.len() == 5 && columns[1] == "1" && columns[3].len() == 32 && columns[4] == "equal"
