@@ -19,7 +19,9 @@ pub(super) async fn run(group: Weak<Group>) {
         let Some(hosted) = group.hosted() else {
             continue;
         };
-        if let Err(error) = hosted.replica.checkpoint(round.is_multiple_of(CHECKPOINT_EVERY)).await {
+        // On a disk that fills up the stores are written out while there is room for it.
+        let is_due = round.is_multiple_of(CHECKPOINT_EVERY) || !group.has_space();
+        if let Err(error) = hosted.replica.checkpoint(is_due).await {
             // A replica that was taken away meanwhile has stopped, which is no failure.
             if group.hosted().is_some_and(|now| Arc::ptr_eq(&now, &hosted)) {
                 tracing::error!(group = group.id, %error, "a checkpoint failed");

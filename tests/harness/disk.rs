@@ -17,10 +17,13 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// An empty ext4 of this size; `None` for whoever may not mount.
-    pub(crate) fn mount(bytes: u64) -> Option<Self> {
+    /// An empty ext4 of this size.
+    ///
+    /// # Errors
+    /// For whoever may not mount: who is not root, or root of a container only.
+    pub(crate) fn mount(bytes: u64) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
-            return None;
+            return Err("needs root, to mount a file system of its own".to_owned());
         }
         let scratch = super::scratch();
         let (image, mount) = (scratch.path().join("image"), scratch.path().join("disk"));
@@ -28,8 +31,19 @@ impl Disk {
         fs::create_dir(&mount).unwrap();
         // Nothing kept back for root, who runs the tests.
         run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image));
-        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount));
-        Some(Self {
+        let mounted = Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(&image)
+            .arg(&mount)
+            .output();
+        let mounted = mounted.map_err(|error| format!("mount: {error}"))?;
+        if !mounted.status.success() {
+            return Err(format!(
+                "cannot mount: {}",
+                String::from_utf8_lossy(&mounted.stderr).trim()
+            ));
+        }
+        Ok(Self {
             mount,
             _scratch: scratch,
         })
