@@ -96,8 +96,8 @@ pub trait Storage: Send + Sync + 'static {
     /// [`StorageError`].
     fn applied(&self) -> Result<Option<Bytes>, StorageError>;
 
-    /// Whether batches with so many payload bytes together fit the disk, with something to spare. Whoever may not lose a
-    /// batch asks first, and waits.
+    /// Whether batches with so many payload bytes together fit the disk, with something to spare, or can be held in memory
+    /// until they do. Whoever may not lose a batch asks first, and waits.
     ///
     /// # Errors
     /// [`StorageError`].

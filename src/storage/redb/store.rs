@@ -24,6 +24,10 @@ use crate::rows::Mutations;
 /// When this much is held, whoever applies writes it to the file before going on.
 const MAX_HELD_BYTES: u64 = 32 << 20;
 
+/// How much is held while the disk has no room. A start on a full disk applies again what the log has and the file has
+/// not, and that needs no space but memory; it is more than what comes between two checkpoints.
+const MAX_HELD_WITHOUT_ROOM: u64 = 256 << 20;
+
 /// All that is applied.
 pub(super) type Snapshot = Layered<Layered<View>>;
 
@@ -141,6 +145,9 @@ impl Store {
 
     /// See [`crate::Storage::has_room`].
     pub(super) fn has_room(&self, payload_bytes: u64) -> Result<bool, StorageError> {
+        if self.control.waits() && self.held_bytes() + payload_bytes <= MAX_HELD_WITHOUT_ROOM {
+            return Ok(true);
+        }
         self.space.has_room(self.unsynced_bytes() + payload_bytes)
     }
 
@@ -169,7 +176,8 @@ impl Store {
             layers.active.merge(mutations);
             layers.active.bytes()
         };
-        if held_bytes >= MAX_HELD_BYTES {
+        // A write that waits for space would stop those who apply, and with them all who read.
+        if held_bytes >= MAX_HELD_BYTES && (!self.control.waits() || self.space.has_room(self.unsynced_bytes())?) {
             self.flush()?;
         }
         Ok(())
