@@ -9,7 +9,8 @@ use openraft::{Config, SnapshotPolicy};
 pub(crate) struct RaftSettings {
     /// How often a leader tells that it is there.
     pub(crate) heartbeat: Duration,
-    /// After how long without a leader a follower may ask for votes, at the earliest. The latest is twice as long.
+    /// A follower asks for votes after one and a half to two times as long without a leader, and grants none before it
+    /// has been without one for as long.
     pub(crate) election_timeout: Duration,
 }
 
@@ -36,8 +37,10 @@ impl RaftSettings {
         Config {
             cluster_name: "weir".to_owned(),
             heartbeat_interval: millis(self.heartbeat),
-            election_timeout_min: election,
-            election_timeout_max: election * 2,
+            // openraft waits for the latest of these, which is its leader's lease, and then once more for a time between
+            // the two.
+            election_timeout_min: election / 2,
+            election_timeout_max: election,
             max_payload_entries: MAX_PAYLOAD_ENTRIES,
             snapshot_policy: SnapshotPolicy::Never,
             // The replica decides itself what to purge, by bytes.

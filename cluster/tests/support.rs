@@ -93,7 +93,7 @@ fn options(dir: &Path, peer_listener: TcpListener, address: &str) -> NodeOptions
         groups: 3,
         replication_factor: 3,
         heartbeat: Duration::from_millis(200),
-        election_timeout: Duration::from_millis(1200),
+        election_timeout: Duration::from_millis(1500),
         keep_log_bytes: 64 << 20,
         platform: Platform::default(),
     }

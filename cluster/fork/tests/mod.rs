@@ -58,7 +58,7 @@ async fn open(dir: &Path, clock: &Arc<TestClock>) -> Node {
         groups: GROUPS,
         replication_factor: 1,
         heartbeat: Duration::from_millis(100),
-        election_timeout: Duration::from_millis(500),
+        election_timeout: Duration::from_millis(1000),
         keep_log_bytes: 1 << 20,
         platform: Platform::default(),
     })
