@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use thiserror::Error;
 use weir_journal::Disk;
 use weir_meta::{ClusterId, NodeId, NodeUuid, ReplicaId};
@@ -45,6 +46,15 @@ pub(crate) struct Member {
     pub(crate) peers: BTreeMap<u64, String>,
 }
 
+/// The file: the identity, and a checksum of its bytes. Another UUID or node id would be as good to read as the right one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed<'a> {
+    crc32c: u32,
+    #[serde(borrow)]
+    identity: &'a RawValue,
+}
+
 impl Identity {
     /// A new one.
     pub(crate) fn draw() -> Self {
@@ -62,8 +72,7 @@ impl Identity {
             source,
         };
         match read(disk, &path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+            Ok(bytes) => unseal(&bytes).map_err(failed),
             // A new identity would register as a new node, which could then not open what is here.
             Err(error) if error.kind() == io::ErrorKind::NotFound && dir.join("journal").exists() => {
                 let missing = "it is missing, though there is a journal: restore it, or empty the data directory and let this \
@@ -85,9 +94,28 @@ impl Identity {
             path: dir.join(FILE),
             source,
         };
-        let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        let bytes = self.seal().map_err(|error| failed(error.into()))?;
         write_atomically(disk, dir, FILE, &bytes).map_err(failed)
     }
+
+    fn seal(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let text = serde_json::to_string_pretty(self)?;
+        let sealed = Sealed {
+            crc32c: crc32c::crc32c(text.as_bytes()),
+            identity: serde_json::from_str(&text)?,
+        };
+        serde_json::to_vec(&sealed)
+    }
+}
+
+fn unseal(bytes: &[u8]) -> io::Result<Identity> {
+    let invalid = |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let sealed: Sealed<'_> = serde_json::from_slice(bytes).map_err(invalid)?;
+    if crc32c::crc32c(sealed.identity.get().as_bytes()) != sealed.crc32c {
+        let damaged = "it is damaged: its checksum is another one";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, damaged));
+    }
+    serde_json::from_str(sealed.identity.get()).map_err(invalid)
 }
 
 /// Replaces a file by another content, durably: a crash leaves the old or the new one.
@@ -106,4 +134,29 @@ pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?];
     file.read_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let mut identity = Identity::draw();
+        identity.member = Some(Member {
+            cluster: ClusterId(uuid::Uuid::new_v4().as_u128()),
+            node: NodeId(1),
+            meta_replica: ReplicaId(1),
+            founding: Vec::new(),
+            started: true,
+            peers: BTreeMap::from([(2, "127.0.0.1:4436".to_owned())]),
+        });
+        let bytes = identity.seal().unwrap();
+        assert_eq!(unseal(&bytes).unwrap(), identity);
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(unseal(&damaged).is_err(), "bit {bit}");
+        }
+    }
 }

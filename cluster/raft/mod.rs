@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `types` | openraft's types with ours put in |
+//! | `runtime` | tokio as openraft's runtime, with a pace for its ticks |
 //! | `settings` | timers and limits of a replica |
 //! | `encode` | messages and records as bytes |
 //! | `log_store` | the log, in the node's journal |
@@ -22,6 +23,7 @@ mod machine;
 mod mark;
 mod network;
 mod replica;
+mod runtime;
 mod serve;
 mod settings;
 mod snapshot;

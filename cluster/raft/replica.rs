@@ -17,6 +17,7 @@ use super::encode;
 use super::log_store::LogStore;
 use super::machine::{Answer, Machine};
 use super::network::Network;
+use super::runtime;
 use super::settings::RaftSettings;
 use super::snapshot::Receiving;
 use super::state_machine::StateMachine;
@@ -122,6 +123,7 @@ impl Replica {
             .config()
             .validate()
             .map_err(|error| failed(error.to_string()))?;
+        runtime::set_pace(options.settings.heartbeat);
         let raft = Raft::new(replica, Arc::new(config), network, log.clone(), state).await;
         let raft = raft.map_err(|error| failed(error.to_string()))?;
         let is_alone = raft.voter_ids().eq([replica]);

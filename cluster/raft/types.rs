@@ -13,6 +13,7 @@ openraft::declare_raft_types!(
         R = Answer,
         NodeId = u64,
         Node = Member,
+        AsyncRuntime = super::runtime::Runtime,
 );
 
 pub(super) type LogId = openraft::type_config::alias::LogIdOf<TypeConfig>;

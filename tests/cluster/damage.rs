@@ -74,11 +74,13 @@ const fn damage(file: &'static str, how: How, must: Must) -> Damage {
     Damage { file, how, must }
 }
 
-const DAMAGES: [Damage; 33] = [
+const DAMAGES: [Damage; 35] = [
     damage("identity.json", How::Missing, Must::Refuse),
     damage("identity.json", How::Empty, Must::Refuse),
     damage("identity.json", How::Halved, Must::Refuse),
     damage("identity.json", How::Flipped(20), Must::Refuse),
+    damage("identity.json", How::Flipped(70), Must::Refuse),
+    damage("identity.json", How::FlippedAnywhere, Must::Refuse),
     damage("STORAGE", How::Missing, Must::Serve),
     damage("STORAGE", How::Empty, Must::Serve),
     damage("STORAGE", How::Flipped(0), Must::Refuse),

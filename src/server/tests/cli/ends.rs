@@ -259,6 +259,15 @@ fn until_draining(server: &Server) {
     }
 }
 
+/// Waits until the server accepts nothing more. It is not ready a moment before that.
+fn until_refusing(server: &Server) {
+    let deadline = Instant::now() + Duration::from_millis(800);
+    while TcpStream::connect(server.url.trim_start_matches("http://")).is_ok() {
+        assert!(Instant::now() < deadline, "it still accepts");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_request_in_flight_gets_its_time_and_no_more() {
     let home = tempfile::tempdir().unwrap();
@@ -269,10 +278,7 @@ fn a_request_in_flight_gets_its_time_and_no_more() {
     let begin = Instant::now();
     server.signal("-TERM");
     until_draining(&server);
-    assert!(
-        TcpStream::connect(server.url.trim_start_matches("http://")).is_err(),
-        "it still accepts"
-    );
+    until_refusing(&server);
     finishing.write_all(b"defghi").unwrap();
     let mut answer = String::new();
     finishing.read_to_string(&mut answer).unwrap();
