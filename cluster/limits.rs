@@ -111,5 +111,9 @@ pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 /// them already, so this only bounds how much of it is replayed after a crash, and how much memory they take until then.
 pub(crate) const CHECKPOINT_EVERY: u64 = 4;
 
+/// After how many rounds a group to which nothing was written is looked after all the same: space may have been freed, and
+/// a replica that lagged may have come up.
+pub(crate) const LOOK_ANYWAY_EVERY: u64 = 16;
+
 /// The journal's cache of recent entries, in bytes, for all groups.
 pub(crate) const JOURNAL_CACHE_BYTES: u64 = 64 * 1024 * 1024;

@@ -7,10 +7,13 @@ use weir_storage::{Expired, Op, Outcome, StorageError};
 
 use super::{Group, Hosted};
 use crate::blocking::blocking;
-use crate::limits::{CHECKPOINT_EVERY, EXPIRED_PER_COMMAND, EXPIRY_GRACE_MS, HOUSEKEEPING_INTERVAL, UPKEEP_PAUSE};
+use crate::limits::{
+    CHECKPOINT_EVERY, EXPIRED_PER_COMMAND, EXPIRY_GRACE_MS, HOUSEKEEPING_INTERVAL, LOOK_ANYWAY_EVERY, UPKEEP_PAUSE,
+};
 
 /// Runs all of it, again and again, until the group is gone.
 pub(super) async fn run(group: Weak<Group>) {
+    let mut settled = None;
     for round in 1_u64.. {
         tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
         let Some(group) = group.upgrade() else {
@@ -19,8 +22,16 @@ pub(super) async fn run(group: Weak<Group>) {
         let Some(hosted) = group.hosted() else {
             continue;
         };
+        if hosted.replica.is_leader() {
+            expire(&group, &hosted).await;
+        }
         // On a disk that fills up the stores are written out while there is room for it.
-        let is_due = round.is_multiple_of(CHECKPOINT_EVERY) || !group.has_space();
+        let has_space = group.has_space();
+        let is_due = round.is_multiple_of(CHECKPOINT_EVERY) || !has_space;
+        let state = (hosted.replica.id(), hosted.replica.view().applied);
+        if has_space && settled == Some(state) && !round.is_multiple_of(LOOK_ANYWAY_EVERY) {
+            continue;
+        }
         if let Err(error) = hosted.replica.checkpoint(is_due).await {
             // A replica that was taken away meanwhile has stopped, which is no failure.
             if group.hosted().is_some_and(|now| Arc::ptr_eq(&now, &hosted)) {
@@ -30,14 +41,12 @@ pub(super) async fn run(group: Weak<Group>) {
             }
             continue;
         }
-        if hosted.replica.is_leader() {
-            expire(&group, &hosted).await;
-        }
         if let Err(error) = upkeep(&hosted).await {
             tracing::error!(group = group.id, %error, "the store's upkeep failed");
             group.shared.failed.send_replace(Some(error.to_string()));
             return;
         }
+        settled = is_due.then_some(state);
     }
 }
 

@@ -1,8 +1,9 @@
 //! TTL renewals by reads, collected and proposed in batches: never one write per read.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
+use tokio::sync::Notify;
 use weir_protocol::{Fault, StreamName, Timestamp};
 use weir_storage::Op;
 
@@ -11,12 +12,22 @@ use crate::limits::{MAX_WAITING_RENEWALS, RENEWAL_INTERVAL, RENEWAL_URGENT_MS};
 
 /// Renewals that are not proposed yet: when each stream was read last.
 #[derive(Default)]
-pub(super) struct Renewals(Mutex<BTreeMap<StreamName, Timestamp>>);
+pub(super) struct Renewals {
+    waiting: Mutex<BTreeMap<StreamName, Timestamp>>,
+    /// Wakes the task that proposes them: on an idle node it must not run.
+    collected: Arc<Notify>,
+}
+
+impl Drop for Renewals {
+    fn drop(&mut self) {
+        self.collected.notify_one();
+    }
+}
 
 impl Renewals {
     /// Whether it was taken in.
     fn collect(&self, name: &StreamName, at: Timestamp) -> bool {
-        let Ok(mut waiting) = self.0.lock() else {
+        let Ok(mut waiting) = self.waiting.lock() else {
             return false;
         };
         if waiting.len() >= MAX_WAITING_RENEWALS && !waiting.contains_key(name) {
@@ -24,11 +35,12 @@ impl Renewals {
         }
         let latest = waiting.entry(name.clone()).or_insert(at);
         *latest = at.max(*latest);
+        self.collected.notify_one();
         true
     }
 
     fn take(&self) -> BTreeMap<StreamName, Timestamp> {
-        self.0
+        self.waiting
             .lock()
             .map(|mut waiting| std::mem::take(&mut *waiting))
             .unwrap_or_default()
@@ -48,7 +60,11 @@ pub(super) async fn renew(group: &Group, name: &StreamName, at: Timestamp, deadl
 
 /// Proposes what was collected, again and again, until the group is gone.
 pub(super) async fn run(group: Weak<Group>) {
+    let Some(collected) = group.upgrade().map(|group| Arc::clone(&group.renewals.collected)) else {
+        return;
+    };
     loop {
+        collected.notified().await;
         tokio::time::sleep(RENEWAL_INTERVAL).await;
         let Some(group) = group.upgrade() else {
             return;

@@ -17,7 +17,7 @@ pub(crate) struct RaftSettings {
 impl Default for RaftSettings {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(400),
             election_timeout: Duration::from_millis(1500),
         }
     }
@@ -36,7 +36,9 @@ impl RaftSettings {
         let election = millis(self.election_timeout);
         Config {
             cluster_name: "weir".to_owned(),
-            heartbeat_interval: millis(self.heartbeat),
+            // The first tick after that sends them, and ticks come twice per heartbeat (`runtime`): a little less than the
+            // time between heartbeats, so that none is a tick late.
+            heartbeat_interval: millis(self.heartbeat) * 9 / 10,
             // openraft waits for the latest of these, which is its leader's lease, and then once more for a time between
             // the two.
             election_timeout_min: election / 2,

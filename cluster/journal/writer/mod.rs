@@ -84,6 +84,12 @@ impl Writer {
                 self.give_up();
                 return Step::Stopped;
             }
+            // Committed positions alone are worth no write of their own: they go with what comes next, or at the next
+            // wake-up without anything else. Else every append would be followed by a second sync.
+            let has_work = core.urgent || core.closing || self.look || !self.backlog.is_empty();
+            if !has_work && self.plan.is_empty() {
+                return Step::Idle;
+            }
             core.urgent = false;
             self.backlog.extend(core.ops.drain(..));
             (core.closing, core.ready.is_empty())

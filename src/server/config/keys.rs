@@ -132,7 +132,7 @@ pub(crate) const KEYS: &[Key] = &[
             min: Duration::from_millis(10),
             max: Duration::from_secs(60),
         },
-        default: "300ms",
+        default: "400ms",
         help: "How often the leader of a group tells that it is there",
     },
     Key {
