@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
 use tokio::time::Instant;
@@ -211,9 +212,9 @@ fn payload_bytes(payload: &Payload) -> u64 {
 /// An attempt that has begun.
 enum Attempt {
     /// In the log of the replica here.
-    Local(oneshot::Receiver<Result<Answer, WriteError>>),
+    Local(BoxFuture<'static, Result<Answer, WriteError>>),
     /// On its way to another node.
-    Remote(futures_util::future::BoxFuture<'static, Result<Bytes, CallError>>),
+    Remote(BoxFuture<'static, Result<Bytes, CallError>>),
     /// It ended before it began.
     Ended(Failure),
 }
@@ -241,7 +242,7 @@ impl Group {
         let leads = hosted.filter(|hosted| hosted.replica.is_leader());
         if let Some(hosted) = leads {
             return match self.propose_here(&hosted.replica, &mut batch.message).await {
-                Ok(answer) => Attempt::Local(answer),
+                Ok(answer) => Attempt::Local(Box::pin(answer)),
                 Err(failure) => Attempt::Ended(failure),
             };
         }
@@ -272,7 +273,7 @@ impl Group {
         &self,
         replica: &crate::raft::Replica,
         batch: &mut pb::Batch,
-    ) -> Result<oneshot::Receiver<Result<Answer, WriteError>>, Failure> {
+    ) -> Result<impl Future<Output = Result<Answer, WriteError>> + Send + use<>, Failure> {
         if !self.has_space() {
             return Err(Failure::StorageFull);
         }
@@ -367,8 +368,8 @@ async fn finish(attempt: Attempt, count: usize) -> Result<Outcomes, Failure> {
     let outcomes = match attempt {
         Attempt::Ended(failure) => return Err(failure),
         Attempt::Local(answer) => match tokio::time::timeout(ATTEMPT_TIMEOUT, answer).await {
-            Ok(Ok(Ok(Answer::Streams(outcomes)))) => outcomes,
-            Ok(Ok(Err(error))) => return Err(failure(&error)),
+            Ok(Ok(Answer::Streams(outcomes))) => outcomes,
+            Ok(Err(error)) => return Err(failure(&error)),
             _ => return Err(Failure::Unknown),
         },
         Attempt::Remote(call) => remote_outcomes(call.await)?,

@@ -66,14 +66,14 @@ impl Group {
             Err(Failure::Unknown) => return Ok((Status::Unknown, Bytes::new())),
         };
         Ok(match answer.await {
-            Ok(Ok(Answer::Streams(outcomes))) => {
+            Ok(Answer::Streams(outcomes)) => {
                 let outcomes = outcomes.iter().map(|outcome| outcome_to_pb(outcome.as_ref()));
                 let reply = pb::Reply {
                     outcomes: outcomes.collect(),
                 };
                 (Status::Done, reply.encode_to_vec().into())
             }
-            Ok(Err(WriteError::NotLeader(told))) => (Status::NotLeader, encode_hint(told)),
+            Err(WriteError::NotLeader(told)) => (Status::NotLeader, encode_hint(told)),
             _ => (Status::Unknown, Bytes::new()),
         })
     }

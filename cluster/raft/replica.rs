@@ -10,7 +10,6 @@ use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError,
 use openraft::vote::RaftLeaderId as _;
 use openraft::{ChangeMembers, Raft, ReadPolicy};
 use thiserror::Error;
-use tokio::sync::oneshot;
 use weir_journal::{Journal, ReplicaKey};
 
 use super::encode;
@@ -204,36 +203,30 @@ impl Replica {
         let _ = tokio::time::timeout(timeout, changed).await;
     }
 
-    /// Puts a command into the log, at once and in the order of the calls. The answer comes when it is applied.
-    pub(crate) async fn propose(
+    /// Puts a command into the log, at once and in the order of the calls. What is returned waits until it is applied.
+    pub(crate) async fn propose<M: prost::Message>(
         &self,
-        command: &impl prost::Message,
-    ) -> Result<oneshot::Receiver<WriteOutcome>, WriteError> {
+        command: &M,
+    ) -> Result<impl Future<Output = WriteOutcome> + Send + use<M>, WriteError> {
         let (responder, committed, applied) = openraft::impls::ProgressResponder::new();
         self.raft
             .client_write_ff(encode::command(command), Some(responder))
             .await
             .map_err(|fatal| WriteError::Stopped(fatal.to_string()))?;
-        let (sender, receiver) = oneshot::channel();
-        tokio::spawn(async move {
+        Ok(async move {
             // Nobody asks when it was committed, but openraft warns when nobody could.
             let _committed = committed;
-            let outcome = match applied.await {
+            match applied.await {
                 Ok(Ok(response)) => Ok(response.data),
                 Ok(Err(error)) => Err(client_write_error(error)),
                 Err(_) => Err(WriteError::Stopped("its task ended".to_owned())),
-            };
-            let _ = sender.send(outcome);
-        });
-        Ok(receiver)
+            }
+        })
     }
 
     /// Puts a command into the log and waits until it is applied.
     pub(crate) async fn write(&self, command: &impl prost::Message) -> WriteOutcome {
-        let answer = self.propose(command).await?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(WriteError::Stopped("its task ended".to_owned())))
+        self.propose(command).await?.await
     }
 
     /// On the leader: the index up to which a read must have applied the log to see every write acknowledged before
