@@ -491,6 +491,19 @@ pub(super) const PLANTED: &[Planted] = &[
         b.finals("s", &[1, 2, 3], 30);
     }),
     (
+        "a replica goes back after replicas were moved",
+        "eventual",
+        "backwards",
+        |b| {
+            three(b);
+            b.fault(65, "member-add", Stage::Begin, "n4", None);
+            b.fault(68, "member-add", Stage::End, "n4", Some(true));
+            b.glance("s", 70..75, 2, &[1, 2, 3], 30);
+            b.glance("s", 80..85, 2, &[1], 10);
+            b.finals("s", &[1, 2, 3], 30);
+        },
+    ),
+    (
         "a replica goes back when it is killed",
         "eventual",
         "backwards-after-restart",

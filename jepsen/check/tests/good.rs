@@ -131,6 +131,20 @@ const GOOD: &[Good] = &[
         },
     ),
     (
+        "a node that lost its disk shows what its new replica has",
+        &["tail"],
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            b.glance("s", 30..31, 3, &[1], 10);
+            b.fault(40, "wipe", Stage::Begin, "n3", None);
+            b.glance("s", 42..43, 3, &[], 0);
+            b.fault(50, "wipe", Stage::End, "n3", Some(true));
+            b.glance("s", 60..61, 3, &[1], 10);
+            b.finals("s", &[1], 10);
+        },
+    ),
+    (
         "with fewer replicas than nodes, a node's eventual reads come from several",
         &["tail"],
         |b| {
