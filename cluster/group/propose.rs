@@ -4,6 +4,7 @@
 //! certain not to have been done is told as such; what may have been done is sent again until its deadline.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -127,11 +128,16 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     let Proposals { mut queue, end } = proposals;
     let numbers = Arc::new(Mutex::new(Numbers::default()));
     let under_way = Arc::new(Semaphore::new(BATCHES_UNDER_WAY));
+    let mut held_back = None;
     loop {
         let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else {
             break;
         };
-        let Some(first) = queue.recv().await else {
+        let first = match held_back.take() {
+            Some(first) => Some(first),
+            None => queue.recv().await,
+        };
+        let Some(first) = first else {
             break;
         };
         let Some(group) = group.upgrade() else {
@@ -141,7 +147,13 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
         // that they share the batch: it carries about twice as many under load.
         tokio::task::yield_now().await;
         let max_bytes = group.fitting(MAX_BATCH_BYTES);
-        let mut batch = gather(first, &mut queue, &numbers, group.shared.origin, max_bytes);
+        let limits = Limits {
+            max_bytes,
+            // What needs no room is taken by a leader that refuses the rest.
+            one_kind: group.is_refused.load(Ordering::Relaxed),
+        };
+        let (mut batch, next) = gather(first, &mut queue, &numbers, group.shared.origin, limits);
+        held_back = next;
         // The first attempt begins here, so that batches reach the leader in the order in which they were made.
         let attempt = group.attempt(&mut batch, &numbers).await;
         let numbers = Arc::clone(&numbers);
@@ -156,14 +168,22 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     end.send_replace(true);
 }
 
-/// `first` and whatever waits behind it, up to the limits of a batch.
+/// What goes into a batch.
+struct Limits {
+    max_bytes: u64,
+    /// Whether commands that need room travel apart from those that do not.
+    one_kind: bool,
+}
+
+/// `first` and whatever waits behind it, up to the limits of a batch; and the first command that may not join, if it was
+/// taken out of the queue.
 fn gather(
     first: Proposal,
     queue: &mut mpsc::Receiver<Proposal>,
     numbers: &Mutex<Numbers>,
     origin: u64,
-    max_bytes: u64,
-) -> Batch {
+    limits: Limits,
+) -> (Batch, Option<Proposal>) {
     let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bytes = 0;
     let mut batch = Batch {
@@ -174,6 +194,7 @@ fn gather(
         answers: Vec::new(),
         deadline: first.deadline,
     };
+    let kind = needs_room(&first.op);
     let mut next = Some(first);
     while let Some(proposal) = next {
         bytes += encoded_bytes(&proposal.op);
@@ -187,10 +208,33 @@ fn gather(
         });
         batch.answers.push(proposal.answer);
         batch.deadline = batch.deadline.max(proposal.deadline);
-        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && bytes < max_bytes;
+        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && bytes < limits.max_bytes;
         next = if has_room { queue.try_recv().ok() } else { None };
+        if limits.one_kind && next.as_ref().is_some_and(|next| needs_room(&next.op) != kind) {
+            break;
+        }
     }
-    batch
+    (batch, next)
+}
+
+/// Whether a command puts something new into a stream. The others fit into what a full disk has left for what was let in
+/// before: a renewal that is refused would let a stream expire that is read, and a delete that is would keep the disk full.
+const fn needs_room(op: &Op) -> bool {
+    match op {
+        Op::Create(..) | Op::Fork(..) | Op::Append(..) | Op::Retain(_) => true,
+        Op::Delete(_) | Op::Touch(_) | Op::Expire { .. } => false,
+        Op::Release(_) | Op::Settle { .. } | Op::Probe(_) => false,
+    }
+}
+
+/// The same of a batch as it travels.
+fn batch_needs_room(batch: &pb::Batch) -> bool {
+    use weir_proto::entry::proposal::Op;
+    batch.proposals.iter().any(|proposal| match &proposal.op {
+        Some(Op::Create(_) | Op::Append(_) | Op::Retain(_)) => true,
+        Some(Op::Delete(_) | Op::Touch(_) | Op::Expire(_) | Op::Release(_) | Op::Settle(_) | Op::Probe(_)) => false,
+        None => false,
+    })
 }
 
 /// About how many bytes a command has in a log entry.
@@ -269,7 +313,11 @@ impl Group {
         replica: &crate::raft::Replica,
         batch: &mut pb::Batch,
     ) -> Result<impl Future<Output = Result<Answer, WriteError>> + Send + use<>, Failure> {
-        if !self.has_space() {
+        let has_space = match batch_needs_room(batch) {
+            true => self.has_space(),
+            false => self.has_reserve(),
+        };
+        if !has_space {
             return Err(Failure::StorageFull);
         }
         batch.at = self.shared.clock.now().as_millis();
@@ -304,6 +352,10 @@ impl Group {
             for proposal in &batch.message.proposals {
                 numbers.waiting.remove(&proposal.id);
             }
+        }
+        if batch_needs_room(&batch.message) {
+            self.is_refused
+                .store(matches!(result, Err(Fault::StorageFull)), Ordering::Relaxed);
         }
         match result {
             Ok(outcomes) => {
