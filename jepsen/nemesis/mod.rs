@@ -7,11 +7,13 @@
 //! | `process` | kill -9, pause, pause and then kill, rolling restart |
 //! | `partition` | who reaches whom |
 //! | `packet` | how long it takes, what is lost, what comes in which order |
+//! | `amnesia` | a disk that is lost while another node lags |
 //! | `clock` | what time it is |
 //! | `power` | what was not synced |
 //! | `disk` | full, slow, read-only |
 //! | `member` | who leads |
 
+pub(crate) mod amnesia;
 pub(crate) mod clock;
 pub(crate) mod disk;
 pub(crate) mod member;
@@ -42,10 +44,11 @@ pub(crate) enum Kind {
     DiskReadOnly,
     Transfer,
     Restart,
+    Amnesia,
 }
 
 /// All kinds, with what they do.
-pub(crate) const KINDS: [(Kind, &str, &str); 12] = [
+pub(crate) const KINDS: [(Kind, &str, &str); 13] = [
     (
         Kind::Kill,
         "kill",
@@ -74,6 +77,11 @@ pub(crate) const KINDS: [(Kind, &str, &str); 12] = [
         "restart",
         "a graceful restart of one node after the other",
     ),
+    (
+        Kind::Amnesia,
+        "amnesia",
+        "a disk that is lost, with what only it and one more had, while that one is cut off",
+    ),
 ];
 
 impl Kind {
@@ -88,7 +96,7 @@ impl Kind {
     /// Why this machine cannot do it.
     pub(crate) fn missing(self, machine: &Machine) -> Option<String> {
         match self {
-            Self::Kill | Self::Pause | Self::Partition | Self::Transfer | Self::Restart => None,
+            Self::Kill | Self::Pause | Self::Partition | Self::Transfer | Self::Restart | Self::Amnesia => None,
             Self::Packet => machine.switch.missing(),
             Self::Clock => machine.faketime.missing(),
             Self::Power | Self::PowerAll => machine.power.missing(),
@@ -114,6 +122,7 @@ impl Kind {
             Self::DiskFull => disk::full(stage).await,
             Self::DiskSlow => disk::slow(stage).await,
             Self::DiskReadOnly => disk::read_only(stage).await,
+            Self::Amnesia => amnesia::strike(stage).await,
             Self::Transfer => member::transfer(stage).await,
         }
     }

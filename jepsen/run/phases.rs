@@ -166,7 +166,7 @@ fn setup(
         nodes: options.nodes,
         spares: 0,
         groups: options.groups,
-        flags: flags.map(str::to_owned).to_vec(),
+        flags: flags.map(str::to_owned).into_iter().chain(options.flags()).collect(),
         variables: mutant.collect(),
         faketime: machine.faketime_library().filter(|_| kinds.contains(&Kind::Clock)),
         has_disks: machine.disks.works(),
