@@ -92,6 +92,9 @@ pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long one attempt may take before another one is made.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often whoever waits for a leader's answer looks whether another one leads meanwhile.
+pub(crate) const LEADER_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
 /// How long a read waits for a leader to confirm that it would be up to date.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -116,7 +116,7 @@ impl Group {
             bytes::Bytes::new(),
             READ_TIMEOUT / 4,
         );
-        match call.await {
+        match self.answer_of(replica, call).await {
             Ok(body) => pb::LogId::decode(body).ok().map(|log_id| log_id.index),
             Err(CallError::Refused {
                 status: Status::NotLeader,

@@ -18,8 +18,8 @@ use weir_storage::{Op, Outcome};
 use super::Group;
 use crate::codec::{op_to_pb, outcome_from_pb};
 use crate::limits::{
-    ATTEMPT_TIMEOUT, BATCH_OVERHEAD_BYTES, BATCHES_UNDER_WAY, LEADER_PAUSE, MAX_BATCH_BYTES, MAX_BATCH_COMMANDS,
-    MAX_WAITING_PROPOSALS, WRITE_TIMEOUT,
+    ATTEMPT_TIMEOUT, BATCH_OVERHEAD_BYTES, BATCHES_UNDER_WAY, LEADER_CHECK_INTERVAL, LEADER_PAUSE, MAX_BATCH_BYTES,
+    MAX_BATCH_COMMANDS, MAX_WAITING_PROPOSALS, WRITE_TIMEOUT,
 };
 use crate::peer::{Address, CallError, Kind, Lane, Status};
 use crate::raft::{Answer, NotLeader, WriteError};
@@ -213,8 +213,8 @@ fn payload_bytes(payload: &Payload) -> u64 {
 enum Attempt {
     /// In the log of the replica here.
     Local(BoxFuture<'static, Result<Answer, WriteError>>),
-    /// On its way to another node.
-    Remote(BoxFuture<'static, Result<Bytes, CallError>>),
+    /// On its way to this replica of another node.
+    Remote(u64, BoxFuture<'static, Result<Bytes, CallError>>),
     /// It ended before it began.
     Ended(Failure),
 }
@@ -256,13 +256,8 @@ impl Group {
                 };
                 let body = Bytes::from(batch.message.encode_to_vec());
                 let peers = &self.shared.peers;
-                Attempt::Remote(Box::pin(peers.start(
-                    address,
-                    Lane::Client,
-                    Kind::Propose,
-                    body,
-                    ATTEMPT_TIMEOUT,
-                )))
+                let call = peers.start(address, Lane::Client, Kind::Propose, body, ATTEMPT_TIMEOUT);
+                Attempt::Remote(replica, Box::pin(call))
             }
             _ => Attempt::Ended(Failure::NotLeader(NotLeader::default())),
         }
@@ -285,7 +280,7 @@ impl Group {
     async fn drive(&self, mut batch: Batch, mut attempt: Attempt, numbers: &Mutex<Numbers>) {
         let mut is_unknown = false;
         let result = loop {
-            let failure = match finish(attempt, batch.answers.len()).await {
+            let failure = match self.finish(attempt, batch.answers.len()).await {
                 Ok(outcomes) => break Ok(outcomes),
                 Err(failure) => failure,
             };
@@ -321,6 +316,40 @@ impl Group {
                 for answer in batch.answers {
                     let _ = answer.send(Err(fault.clone()));
                 }
+            }
+        }
+    }
+
+    async fn finish(&self, attempt: Attempt, count: usize) -> Result<Outcomes, Failure> {
+        let outcomes = match attempt {
+            Attempt::Ended(failure) => return Err(failure),
+            Attempt::Local(answer) => match tokio::time::timeout(ATTEMPT_TIMEOUT, answer).await {
+                Ok(Ok(Answer::Streams(outcomes))) => outcomes,
+                Ok(Err(error)) => return Err(failure(&error)),
+                _ => return Err(Failure::Unknown),
+            },
+            Attempt::Remote(asked, call) => remote_outcomes(self.answer_of(asked, call).await)?,
+        };
+        if outcomes.len() == count {
+            Ok(outcomes)
+        } else {
+            Err(Failure::Unknown)
+        }
+    }
+
+    /// What the replica that is asked as the leader answers. When another one leads meanwhile, its answer is waited for no
+    /// longer: it may be cut off, and then says nothing until it is given up, long after others could have answered.
+    pub(super) async fn answer_of(
+        &self,
+        asked: u64,
+        call: impl Future<Output = Result<Bytes, CallError>>,
+    ) -> Result<Bytes, CallError> {
+        let mut call = std::pin::pin!(call);
+        loop {
+            match tokio::time::timeout(LEADER_CHECK_INTERVAL, &mut call).await {
+                Ok(answer) => return answer,
+                Err(_) if self.leader().is_some_and(|(leads, _)| leads != asked) => return Err(CallError::Timeout),
+                Err(_) => {}
             }
         }
     }
@@ -363,23 +392,6 @@ fn failure(error: &WriteError) -> Failure {
 }
 
 type Outcomes = Vec<Option<Outcome>>;
-
-async fn finish(attempt: Attempt, count: usize) -> Result<Outcomes, Failure> {
-    let outcomes = match attempt {
-        Attempt::Ended(failure) => return Err(failure),
-        Attempt::Local(answer) => match tokio::time::timeout(ATTEMPT_TIMEOUT, answer).await {
-            Ok(Ok(Answer::Streams(outcomes))) => outcomes,
-            Ok(Err(error)) => return Err(failure(&error)),
-            _ => return Err(Failure::Unknown),
-        },
-        Attempt::Remote(call) => remote_outcomes(call.await)?,
-    };
-    if outcomes.len() == count {
-        Ok(outcomes)
-    } else {
-        Err(Failure::Unknown)
-    }
-}
 
 fn remote_outcomes(answer: Result<Bytes, CallError>) -> Result<Outcomes, Failure> {
     match answer {

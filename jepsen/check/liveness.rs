@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::verdict::{Check, Findings};
 use super::view::{Fate, Segment, Stream, View};
-use crate::history::{Ended, Mark, MessageId, Op, Operation, Outcome};
+use crate::history::{CRASH, Ended, Mark, MessageId, Op, Operation, Outcome};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -40,6 +40,16 @@ pub(crate) fn check(view: &View<'_>) -> Check {
         }
         Some(converged_ns) => findings.largest("converged-after-ms", (converged_ns - healed_ns) / NS_PER_MS),
         None => {}
+    }
+    if history.marked(Mark::NotConverged).is_some() {
+        findings.error("never-converged", &[], || {
+            "the replicas did not agree, however long they were given".to_owned()
+        });
+    }
+    for (index, _, fault) in &history.faults {
+        if fault.name == CRASH {
+            findings.error("crash", &[*index], || fault.evidence.clone());
+        }
     }
     findings.finish()
 }

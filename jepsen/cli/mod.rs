@@ -18,6 +18,9 @@ use thiserror::Error;
 
 use crate::history::HistoryError;
 
+/// The exit code of a run of which nothing can be done on this machine. Verdicts are 0 to 2, and 3 is an error.
+pub const SKIPPED: u8 = 4;
+
 /// Why a command cannot do its work.
 #[derive(Debug, Error)]
 pub enum CliError {

@@ -24,6 +24,7 @@ pub(crate) struct Admin {
 /// The cluster at a glance.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
+    pub(crate) meta_leader: Option<u64>,
     pub(crate) groups_without_leader: Vec<u64>,
     pub(crate) moves: usize,
     pub(crate) settled: bool,
@@ -31,11 +32,15 @@ pub(crate) struct Status {
 }
 
 /// A node as the cluster knows it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Member {
     pub(crate) id: u64,
     pub(crate) admin_address: String,
+    /// `active`, `draining`, `lost` or `removed`.
     pub(crate) state: String,
+    /// Of a node that is to go: what keeps it.
+    #[serde(default)]
+    pub(crate) in_the_way: Option<Vec<String>>,
 }
 
 /// A group.
@@ -44,6 +49,8 @@ pub(crate) struct Group {
     pub(crate) id: u64,
     pub(crate) leader_node: Option<u64>,
     pub(crate) term: u64,
+    /// The index of the last entry that the leader has applied.
+    pub(crate) applied: u64,
     pub(crate) replicas: Vec<Replica>,
 }
 

@@ -50,8 +50,10 @@ impl Disk {
         Ok(disk)
     }
 
+    /// It has the run's name in its own, so that a loop device that is left over can be told from others.
     fn image(&self) -> PathBuf {
-        self.scratch.join(format!("n{}.img", self.node))
+        let run = self.scratch.file_name().unwrap_or_default().to_string_lossy();
+        self.scratch.join(format!("{run}-n{}.img", self.node))
     }
 
     /// Where it is mounted.

@@ -34,9 +34,9 @@ pub use error::Error;
 use crate::net::proxy::{self, Pids};
 use crate::net::switch::Switch;
 use crate::net::{CLIENTS, Rules, wire};
-use admin::{Admin, Group};
+use admin::{Admin, Group, Member};
 use disk::Disk;
-use node::{Addresses, Launch, Node};
+use node::{Addresses, Ended, Launch, Node};
 
 /// How long a cluster may take to form, on a busy machine.
 const FORM_TIMEOUT: Duration = Duration::from_secs(60);
@@ -240,8 +240,16 @@ impl Cluster {
     /// # Errors
     /// When none answers.
     pub(crate) async fn view(&self) -> Result<View, Error> {
+        self.view_of_others(&[]).await
+    }
+
+    /// The cluster as some node that answers sees it, but for these: one with old or damaged files may know nothing new.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub(crate) async fn view_of_others(&self, but: &[u32]) -> Result<View, Error> {
         let mut last = Error::state("there are no nodes");
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| !but.contains(&node.id)) {
             if node.hold().await.is_up() {
                 match View::of(&self.admin(node.id), &self.nodes).await {
                     Ok(view) => return Ok(view),
@@ -321,8 +329,8 @@ impl Cluster {
         }
     }
 
-    /// What the processes did that nobody here asked for.
-    pub(crate) async fn take_ends(&self) -> Vec<String> {
+    /// Which processes ended though nobody here ended them.
+    pub(crate) async fn take_ends(&self) -> Vec<Ended> {
         let mut ends = Vec::new();
         for node in &self.nodes {
             ends.extend(node.hold().await.take_ends());
@@ -346,6 +354,14 @@ impl Cluster {
 pub(crate) struct View {
     /// The groups.
     pub(crate) groups: Vec<Group>,
+    /// Its nodes, those that are gone too.
+    pub(crate) members: Vec<Member>,
+    /// Which member leads the control plane.
+    pub(crate) meta_leader: Option<u64>,
+    /// Whether there is nothing to move, and every group is led.
+    pub(crate) settled: bool,
+    /// Our numbers of all members, those that are gone too.
+    all: BTreeMap<u64, u32>,
     numbers: BTreeMap<u64, u32>,
 }
 
@@ -354,14 +370,38 @@ impl View {
         let status = admin.status().await?;
         let groups = admin.groups().await?;
         let number = |address: &str| nodes.iter().find(|node| node.addresses.admin.to_string() == address);
+        let all = status
+            .nodes
+            .iter()
+            .filter_map(|member| Some((member.id, number(&member.admin_address)?.id)));
+        let all: BTreeMap<u64, u32> = all.collect();
         // Of two members with one address the later one is there.
         let numbers = status
             .nodes
             .iter()
             .filter(|member| member.state != "removed" && member.state != "lost")
-            .filter_map(|member| Some((member.id, number(&member.admin_address)?.id)));
+            .filter_map(|member| Some((member.id, *all.get(&member.id)?)));
         let numbers = numbers.collect();
-        Ok(Self { groups, numbers })
+        Ok(Self {
+            groups,
+            numbers,
+            all,
+            meta_leader: status.meta_leader,
+            settled: status.settled,
+            members: status.nodes,
+        })
+    }
+
+    /// The members that a node of ours is or was, but for those that were removed for ever.
+    pub(crate) fn members_of(&self, id: u32) -> impl DoubleEndedIterator<Item = &Member> {
+        let is_it = move |member: &&Member| self.all.get(&member.id) == Some(&id) && member.state != "removed";
+        self.members.iter().filter(is_it)
+    }
+
+    /// The groups of which a member has a replica.
+    pub(crate) fn groups_on(&self, member: u64) -> impl Iterator<Item = &Group> {
+        let hosts = move |group: &&Group| group.replicas.iter().any(|replica| replica.node == member);
+        self.groups.iter().filter(hosts)
     }
 
     /// Our number of a node of the cluster.

@@ -68,7 +68,35 @@ pub(crate) struct Process {
     stdin: Option<ChildStdin>,
     is_paused: bool,
     /// How it ended when nobody here ended it.
-    ends: Vec<String>,
+    ends: Vec<Ended>,
+}
+
+/// A process that ended though nobody here ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The node.
+    pub(crate) node: u32,
+    /// Its exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The last line that it logged.
+    pub(crate) last_line: String,
+}
+
+impl Ended {
+    /// Whether it ended as a node should whose files or disk are no good: it said so, and its exit code says the same
+    /// (data directory, storage, storage while serving, cluster).
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.code, Some(11..=13 | 15)) && self.last_line.starts_with("error: ")
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "n{} ended with {code}: {}", self.node, self.last_line),
+            None => write!(f, "n{} was ended by a signal: {}", self.node, self.last_line),
+        }
+    }
 }
 
 impl Node {
@@ -98,6 +126,21 @@ impl Node {
     /// Adds a flag for all starts to come.
     pub(crate) fn add_flags(&mut self, flags: &[String]) {
         self.launch.flags.extend_from_slice(flags);
+    }
+
+    /// Kills it, and leaves it an empty disk.
+    ///
+    /// # Errors
+    /// When it does not go, or its files cannot be removed.
+    pub(crate) async fn empty(&self) -> Result<(), Error> {
+        let mut held = self.hold().await;
+        held.kill().await?;
+        match std::fs::remove_dir_all(&self.data_dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(self.data_dir.display())(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The right to start and end it. Whoever has it is alone with it.
@@ -154,6 +197,13 @@ impl Node {
         Ok(command)
     }
 
+    /// The last line that it logged.
+    pub(crate) fn last_line(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().last().unwrap_or_default().to_owned()
+    }
+
     fn open_log(&self) -> Result<File, Error> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         log.map_err(Error::io(self.log.display()))
@@ -195,9 +245,11 @@ impl Held<'_> {
         if let Ok(Some(status)) = child.try_wait() {
             self.process.child = None;
             self.process.is_paused = false;
-            self.process
-                .ends
-                .push(format!("{} ended by itself: {status}", self.node.name()));
+            self.process.ends.push(Ended {
+                node: self.node.id,
+                code: status.code(),
+                last_line: self.node.last_line(),
+            });
         }
     }
 
@@ -290,8 +342,23 @@ impl Held<'_> {
         kill_process(pid, signal).map_err(|error| Error::io(self.node.name())(error.into()))
     }
 
+    /// How it ended as it should when its disk fails, since the last call. What else it ended of stays to be reported.
+    pub(crate) fn take_refusals(&mut self) -> Vec<Ended> {
+        self.reap();
+        let (refusals, others) = std::mem::take(&mut self.process.ends)
+            .into_iter()
+            .partition(Ended::is_refusal);
+        self.process.ends = others;
+        refusals
+    }
+
+    /// Leaves an end to be reported at the end of the run.
+    pub(crate) fn put_back(&mut self, ended: Ended) {
+        self.process.ends.push(ended);
+    }
+
     /// How it ended when nobody here ended it, since the last call.
-    pub(crate) fn take_ends(&mut self) -> Vec<String> {
+    pub(crate) fn take_ends(&mut self) -> Vec<Ended> {
         self.reap();
         std::mem::take(&mut self.process.ends)
     }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The name of what is no fault of ours: a process that ended though nobody ended it, and whose files nobody spoiled.
+pub const CRASH: &str = "crash";
+
 /// One end of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -42,6 +45,8 @@ pub enum Mark {
     Healed,
     /// Every replica has reached the same state.
     Converged,
+    /// They have not, though they had more time than they are allowed.
+    NotConverged,
     /// The run is over; nothing is missing.
     Ended,
 }

@@ -57,7 +57,7 @@ mod tests;
 
 pub use edn::write_edn;
 pub use event::{Body, Event, Phase, Process};
-pub use fault::{Fault, Mark, Stage, StateHash};
+pub use fault::{CRASH, Fault, Mark, Stage, StateHash};
 pub use op::{Consistency, From, LiveMode, MessageId, Op, Producer};
 pub use outcome::{Answer, Ended, Failure, Outcome};
 pub use reader::{History, HistoryError, Operation};

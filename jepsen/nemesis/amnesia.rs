@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
+use super::operator;
 use super::stage::{Stage, names};
 use crate::cluster::{Cluster, Error};
 use crate::net::{End, Rule};
@@ -15,9 +14,6 @@ const LAG: Duration = Duration::from_secs(2);
 
 /// How long the one that has everything is away: long enough for the others to elect, and to let a new node in.
 const AWAY: Duration = Duration::from_secs(8);
-
-/// How long it may take until every group has all its replicas again. Until then no further disk may be lost.
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Who plays what.
 struct Cast {
@@ -31,14 +27,19 @@ struct Cast {
 
 /// Loses a disk.
 pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
-    let Some(Cast { whole, lost, lagging }) = cast(stage).await else {
+    // One disk at a time: groups must have all their replicas before the next one is lost.
+    let cast = match operator::wait_at_rest(stage).await {
+        true => cast(stage).await,
+        false => None,
+    };
+    let Some(Cast { whole, lost, lagging }) = cast else {
         return Ok(());
     };
     let open = stage.begin("amnesia", names(&[lost, lagging, whole]));
     cut_off(&stage.cluster, lagging);
     stage.rest(LAG).await;
     let gone = super::process::kill_now(stage, &[lost]).await?;
-    empty(stage, lost).await?;
+    stage.cluster.node(lost).empty().await?;
     // Nobody can acknowledge anything between the two.
     cut_off(&stage.cluster, whole);
     stage.cluster.rules.heal_end(lagging as End);
@@ -46,8 +47,8 @@ pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
     stage.cluster.start_node(lost).await?;
     stage.rest(AWAY).await;
     stage.cluster.rules.heal();
-    let is_whole = wait_whole(stage).await;
-    let evidence = format!("pids {gone:?} gone with their files; all replicas there again: {is_whole}");
+    let how = operator::join(stage, lost).await?;
+    let evidence = format!("pids {gone:?} gone with their files; {how}");
     stage.end(open, !gone.is_empty(), evidence);
     Ok(())
 }
@@ -79,28 +80,4 @@ fn cut_off(cluster: &Cluster, id: u32) {
     for other in (1..=cluster.size()).filter(|other| *other != id) {
         cluster.rules.set_both(id as End, other as End, Rule::CUT);
     }
-}
-
-async fn empty(stage: &Stage, id: u32) -> Result<(), Error> {
-    let data = stage.cluster.node(id).data_dir();
-    match std::fs::remove_dir_all(data) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(data.display())(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Waits until every group is led, and each of its replicas is on a node that is there.
-async fn wait_whole(stage: &Stage) -> bool {
-    let began = Instant::now();
-    while began.elapsed() < WHOLE_TIMEOUT {
-        if let Ok(view) = stage.cluster.view().await {
-            let mut replicas = view.groups.iter().flat_map(|group| &group.replicas);
-            let is_there = replicas.all(|replica| view.number(replica.node).is_some());
-            if is_there && stage.cluster.wait_settled(Duration::ZERO).await.is_ok() {
-                return true;
-            }
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
-    false
 }

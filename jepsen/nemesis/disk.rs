@@ -8,7 +8,7 @@ pub(super) async fn full(stage: &mut Stage) -> Result<(), Error> {
     let count = stage.rng.u32(1..=stage.minority().max(1));
     let ids = stage.pick(count);
     let open = stage.begin("disk-full", names(&ids));
-    let mut taken = Vec::new();
+    let (mut taken, mut said) = (Vec::new(), Vec::new());
     for id in &ids {
         if let Some(disk) = &stage.cluster.node(*id).disk {
             taken.push(disk.fill().await?);
@@ -20,9 +20,11 @@ pub(super) async fn full(stage: &mut Stage) -> Result<(), Error> {
             disk.empty()?;
         }
         // A node whose storage fails stops by itself, as it should.
+        let ended = stage.cluster.node(*id).hold().await.take_refusals();
+        said.extend(ended.iter().map(ToString::to_string));
         stage.cluster.start_node(*id).await?;
     }
-    stage.end(open, !taken.is_empty(), format!("{taken:?} bytes taken"));
+    stage.end(open, !taken.is_empty(), format!("{taken:?} bytes taken; {said:?}"));
     Ok(())
 }
 
@@ -69,7 +71,7 @@ pub(super) async fn read_only(stage: &mut Stage) -> Result<(), Error> {
     let mut ended = Vec::new();
     for id in &ids {
         let mut held = stage.cluster.node(*id).hold().await;
-        ended.extend(held.take_ends());
+        ended.extend(held.take_refusals().iter().map(ToString::to_string));
         held.kill().await?;
         if let Some(disk) = &held.node().disk {
             disk.repair().await?;

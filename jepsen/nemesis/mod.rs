@@ -11,19 +11,32 @@
 //! | `clock` | what time it is |
 //! | `power` | what was not synced |
 //! | `disk` | full, slow, read-only |
-//! | `member` | who leads |
+//! | `damage` | files with flipped bits, and files cut short |
+//! | `old_copy` | files as they were some time before |
+//! | `wipe` | a disk that is lost |
+//! | `member` | nodes that come and go, replicas that move |
+//! | `transfer` | who leads |
+//! | `operator` | what an operator does about nodes: let in, send away, put in another's place |
 
 pub(crate) mod amnesia;
 pub(crate) mod clock;
+pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod member;
+pub(crate) mod old_copy;
+pub(crate) mod operator;
 pub(crate) mod packet;
 pub(crate) mod partition;
 pub(crate) mod power;
 pub(crate) mod process;
 pub(crate) mod stage;
+pub(crate) mod transfer;
+pub(crate) mod wipe;
 
 use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::cluster::Error;
 use crate::doctor::Machine;
@@ -42,13 +55,17 @@ pub(crate) enum Kind {
     DiskFull,
     DiskSlow,
     DiskReadOnly,
+    Damage,
+    OldCopy,
+    Wipe,
+    Member,
     Transfer,
     Restart,
     Amnesia,
 }
 
 /// All kinds, with what they do.
-pub(crate) const KINDS: [(Kind, &str, &str); 13] = [
+pub(crate) const KINDS: [(Kind, &str, &str); 17] = [
     (
         Kind::Kill,
         "kill",
@@ -71,6 +88,18 @@ pub(crate) const KINDS: [(Kind, &str, &str); 13] = [
     (Kind::DiskFull, "disk-full", "no space left"),
     (Kind::DiskSlow, "disk-slow", "few writes per second"),
     (Kind::DiskReadOnly, "disk-ro", "a file system that turns read-only"),
+    (
+        Kind::Damage,
+        "damage",
+        "flipped bits, and files cut short, on as many nodes as groups can do without",
+    ),
+    (Kind::OldCopy, "old-copy", "files as they were some time before"),
+    (Kind::Wipe, "wipe", "a disk that is lost, and a new node in its place"),
+    (
+        Kind::Member,
+        "member",
+        "nodes that join, take over, and are sent away; replicas that move",
+    ),
     (Kind::Transfer, "transfer", "leaders handed over"),
     (
         Kind::Restart,
@@ -96,13 +125,19 @@ impl Kind {
     /// Why this machine cannot do it.
     pub(crate) fn missing(self, machine: &Machine) -> Option<String> {
         match self {
-            Self::Kill | Self::Pause | Self::Partition | Self::Transfer | Self::Restart | Self::Amnesia => None,
+            Self::Kill | Self::Pause | Self::Partition | Self::Transfer | Self::Restart => None,
+            Self::Damage | Self::OldCopy | Self::Wipe | Self::Amnesia | Self::Member => None,
             Self::Packet => machine.switch.missing(),
             Self::Clock => machine.faketime.missing(),
             Self::Power | Self::PowerAll => machine.power.missing(),
             Self::DiskSlow => machine.throttle.missing(),
             Self::DiskFull | Self::DiskReadOnly => machine.disks.missing(),
         }
+    }
+
+    /// Whether it needs a node that is not there at first.
+    pub(crate) const fn needs_spare(self) -> bool {
+        matches!(self, Self::Damage | Self::OldCopy | Self::Wipe | Self::Member)
     }
 
     /// Begins it, lets it last, and undoes it.
@@ -122,8 +157,12 @@ impl Kind {
             Self::DiskFull => disk::full(stage).await,
             Self::DiskSlow => disk::slow(stage).await,
             Self::DiskReadOnly => disk::read_only(stage).await,
+            Self::Damage => damage::strike(stage).await,
+            Self::OldCopy => old_copy::strike(stage).await,
+            Self::Wipe => wipe::strike(stage).await,
             Self::Amnesia => amnesia::strike(stage).await,
-            Self::Transfer => member::transfer(stage).await,
+            Self::Member => member::strike(stage).await,
+            Self::Transfer => transfer::strike(stage).await,
         }
     }
 }
@@ -140,6 +179,19 @@ impl FromStr for Kind {
     }
 }
 
+/// Puts others in the place of nodes that do not start because of what was done to their files.
+///
+/// # Errors
+/// When the harness cannot.
+pub(crate) async fn mend(stage: &mut Stage) -> Result<(), Error> {
+    for id in stage.spoiled.clone() {
+        let came = operator::wait_whole(stage, id, &operator::Marks::new()).await;
+        let said = operator::mend(stage, id, &came).await?;
+        println!("jepsen: {said}");
+    }
+    Ok(())
+}
+
 /// Strikes until the time is over, quiet in between.
 ///
 /// # Errors
@@ -148,7 +200,7 @@ pub(crate) async fn run(kinds: &[Kind], stage: &mut Stage) -> Result<(), Error> 
     if kinds.is_empty() {
         return Ok(());
     }
-    stage.quiet().await;
+    stage.quiet(Duration::ZERO).await;
     let mut waiting: Vec<Kind> = Vec::new();
     while !stage.is_over() {
         // Each once in random order, then all anew, so that a short run has them all.
@@ -156,10 +208,11 @@ pub(crate) async fn run(kinds: &[Kind], stage: &mut Stage) -> Result<(), Error> 
             waiting = kinds.to_vec();
             stage.rng.shuffle(&mut waiting);
         }
+        let began = Instant::now();
         if let Some(kind) = waiting.pop() {
             kind.strike(stage).await?;
         }
-        stage.quiet().await;
+        stage.quiet(began.elapsed()).await;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! When faults act, on whom, and what is recorded of them.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,11 @@ use crate::cluster::Cluster;
 use crate::history::{Fault, Recorder, Stage as End};
 use crate::net::Counts;
 
-/// How long nothing happens between two faults, in milliseconds: about a third of what a fault takes.
-const QUIET_MS: RangeInclusive<u64> = 700..=1700;
+/// How long nothing happens between two faults: about a third of what the last one took, and no less than this.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// How often a question is asked until the answer is yes.
+const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a fault lasts that leaves a majority, in milliseconds.
 const LONG_MS: RangeInclusive<u64> = 2500..=5000;
@@ -29,6 +33,10 @@ pub(crate) struct Stage {
     stop: watch::Receiver<bool>,
     deadline: Instant,
     next_id: u64,
+    /// How many replicas a group has.
+    replication: u32,
+    /// Nodes whose files were spoiled: if one of these does not start, that is no fault of the program's.
+    pub(crate) spoiled: BTreeSet<u32>,
 }
 
 /// A fault that acts.
@@ -45,6 +53,7 @@ impl Stage {
         seed: u64,
         stop: watch::Receiver<bool>,
         deadline: Instant,
+        replication: u32,
     ) -> Self {
         Self {
             cluster,
@@ -53,6 +62,8 @@ impl Stage {
             stop,
             deadline,
             next_id: 1,
+            replication,
+            spoiled: BTreeSet::new(),
         }
     }
 
@@ -61,10 +72,25 @@ impl Stage {
         *self.stop.borrow() || Instant::now() >= self.deadline
     }
 
-    /// Nothing happens for a while.
-    pub(crate) async fn quiet(&mut self) {
-        let ms = self.rng.u64(QUIET_MS);
-        self.rest(Duration::from_millis(ms)).await;
+    /// Nothing happens for a while, after a fault that took so long.
+    pub(crate) async fn quiet(&mut self, after: Duration) {
+        let share = 0.2 + self.rng.f64() * 0.3;
+        self.rest(after.mul_f64(share).max(QUIET)).await;
+    }
+
+    /// Asks until the answer is yes, and gives that answer: `false` when it takes longer than `limit`, or when the run is
+    /// stopped. The end of the time for faults does not end it: what was begun has to be undone.
+    pub(crate) async fn until(&self, limit: Duration, mut ask: impl AsyncFnMut() -> bool) -> bool {
+        let began = Instant::now();
+        loop {
+            if ask().await {
+                return true;
+            }
+            if began.elapsed() > limit || *self.stop.borrow() {
+                return false;
+            }
+            sleep(ASK_EVERY).await;
+        }
     }
 
     /// A fault lasts, after which there may be a majority or not.
@@ -134,6 +160,25 @@ impl Stage {
     /// The most nodes that a majority can do without.
     pub(crate) fn minority(&self) -> u32 {
         (self.cluster.size() - 1) / 2
+    }
+
+    /// The most nodes whose disks every group can do without.
+    pub(crate) fn expendable(&self) -> u32 {
+        (self.replication - 1) / 2
+    }
+
+    /// As many nodes, or fewer, as every group can do without; half of the time one that leads is among them.
+    pub(crate) async fn pick_expendable(&mut self) -> Vec<u32> {
+        let count = self.rng.u32(1..=self.expendable().max(1));
+        let mut ids = self.pick(count);
+        if self.rng.bool()
+            && let Some(leader) = self.a_leader().await
+            && !ids.contains(&leader)
+        {
+            ids[0] = leader;
+            ids.sort_unstable();
+        }
+        ids
     }
 
     /// A node that leads some group, if one can be found.

@@ -32,6 +32,9 @@ pub struct TestAllOptions {
     /// What the seeds of all runs are made from
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Leave out so many runs of the profile: those that are done already
+    #[arg(long, default_value_t = 0)]
+    from: usize,
     /// No further run begins after so many seconds; a night goes on with new seeds until then
     #[arg(long)]
     limit: Option<u64>,
@@ -57,6 +60,7 @@ impl Ended {
         match self.code {
             Some(0) => "valid",
             Some(2) => "unknown",
+            Some(4) => "skipped",
             Some(1) if self.has_verdict() => "invalid",
             _ => "failed",
         }
@@ -87,7 +91,10 @@ async fn all(options: &TestAllOptions) -> Result<ExitCode, Error> {
     let began = Instant::now();
     let is_over = || options.limit.is_some_and(|limit| began.elapsed().as_secs() >= limit);
     let mut ended = Vec::new();
-    for (number, plan) in plan::plans(options.profile, options.seed).enumerate() {
+    for (number, plan) in plan::plans(options.profile, options.seed)
+        .enumerate()
+        .skip(options.from)
+    {
         if is_over() {
             break;
         }

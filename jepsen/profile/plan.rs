@@ -10,6 +10,8 @@ pub(crate) struct Plan {
     pub(crate) workload: Workload,
     pub(crate) nemeses: Vec<Kind>,
     pub(crate) nodes: u32,
+    /// How many replicas a group has.
+    pub(crate) replication: u32,
     /// How long things break, in seconds.
     pub(crate) time_s: u64,
     /// Operations per second.
@@ -24,6 +26,7 @@ impl Plan {
             workload,
             nemeses: nemeses.to_vec(),
             nodes: 3,
+            replication: 3,
             time_s,
             rate: 200,
             seed,
@@ -49,6 +52,7 @@ impl Plan {
         }
         for (flag, value) in [
             ("--nodes", u64::from(self.nodes)),
+            ("--replication", u64::from(self.replication)),
             ("--time", self.time_s),
             ("--rate", self.rate),
             ("--seed", self.seed),
@@ -78,8 +82,9 @@ fn ci(seed: u64) -> Vec<Plan> {
     ]
 }
 
-/// Every workload with every fault by itself, each also with a second one and every third on five nodes; and after each
-/// workload all faults together.
+/// Every workload with every fault by itself, each also with a second one and every third on five nodes, half of those with
+/// five replicas; and all faults together, with every workload in turn. In an order of the seed's, so that the first of them
+/// are a sample of all.
 fn night(seed: u64) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (round, (first, ..)) in KINDS.iter().enumerate() {
@@ -88,13 +93,17 @@ fn night(seed: u64) -> Vec<Plan> {
             let seed = seed + (round * WORKLOADS.len() + number) as u64;
             plans.push(Plan::new(*workload, &[*first], 45, seed));
             let mut pair = Plan::new(*workload, &[*first, second], 60, seed + 500);
-            pair.nodes = if (round + number) % 3 == 0 { 5 } else { 3 };
+            if (round + number) % 3 == 0 {
+                pair.nodes = 5;
+                pair.replication = if (round + number) % 2 == 0 { 5 } else { 3 };
+            }
             plans.push(pair);
         }
         let all: Vec<Kind> = KINDS.iter().map(|(kind, ..)| *kind).collect();
         let workload = WORKLOADS[round % WORKLOADS.len()].0;
         plans.push(Plan::new(workload, &all, 150, seed + 900 + round as u64));
     }
+    fastrand::Rng::with_seed(seed).shuffle(&mut plans);
     plans
 }
 

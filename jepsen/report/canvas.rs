@@ -7,7 +7,7 @@ use crate::history::{Fault, History, Outcome, Stage};
 /// The width of all pictures, in pixels.
 pub(super) const WIDTH: f64 = 1100.0;
 /// Room for labels on the left.
-pub(super) const LEFT: f64 = 110.0;
+pub(super) const LEFT: f64 = 176.0;
 /// Room on the right.
 const RIGHT: f64 = 14.0;
 /// Room for the time axis below.
@@ -21,7 +21,7 @@ pub(super) const FAIL: &str = "#9a9a9a";
 pub(super) const INFO: &str = "#e08a1e";
 pub(super) const BAD: &str = "#c0152f";
 
-const FAULTS: [(&str, &str); 10] = [
+const FAULTS: [(&str, &str); 13] = [
     ("kill", "#cc6677"),
     ("pause", "#b8a227"),
     ("partition", "#4f9ecf"),
@@ -29,9 +29,12 @@ const FAULTS: [(&str, &str); 10] = [
     ("clock", "#aa4499"),
     ("power", "#882255"),
     ("disk", "#8a8a2b"),
-    ("bitflip", "#774411"),
+    ("damage", "#774411"),
+    ("old-copy", "#774411"),
+    ("wipe", "#774411"),
+    ("replace", "#117733"),
     ("member", "#117733"),
-    ("transfer", "#117733"),
+    ("transfer", "#5aa469"),
 ];
 
 /// The colour of a fault, by its name.
@@ -145,7 +148,7 @@ impl Canvas {
 
     /// A label on the left.
     pub(super) fn label(&mut self, y: f64, text: &str) {
-        let text = escape(&short(text, 17));
+        let text = escape(&short(text, 26));
         self.put(format_args!(
             "<text x=\"{}\" y=\"{:.1}\" class=\"l\">{text}</text>",
             LEFT - 8.0,

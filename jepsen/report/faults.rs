@@ -55,6 +55,7 @@ fn marks(canvas: &mut Canvas, history: &History, rows: usize) {
             Mark::Started => "load",
             Mark::Healed => "healed",
             Mark::Converged => "converged",
+            Mark::NotConverged => "not converged",
             Mark::Ended => "end",
         };
         let x = canvas.x(*time_ns);

@@ -50,6 +50,7 @@ pub(super) async fn converge(cluster: &Cluster, recorder: &Recorder) {
         }
         sleep(Duration::from_millis(100)).await;
     }
+    recorder.mark(Mark::NotConverged);
     println!("jepsen: replicas still differ after {SETTLE_TIMEOUT:?}");
 }
 

@@ -25,6 +25,9 @@ pub struct RunOptions {
     /// How many operations per second
     #[arg(long, default_value_t = 200)]
     pub(crate) rate: u64,
+    /// How many replicas a group has; no more than nodes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=7))]
+    pub(crate) replication: u32,
     /// What everything random is drawn from
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -61,10 +64,11 @@ impl RunOptions {
             rate,
             seed,
             groups,
+            replication,
             ..
         } = self;
         command.push_str(&format!(
-            " --nodes {nodes} --time {time} --rate {rate} --seed {seed} --groups {groups}"
+            " --nodes {nodes} --replication {replication} --time {time} --rate {rate} --seed {seed} --groups {groups}"
         ));
         if !self.settings.is_empty() {
             let settings: Vec<String> = self
@@ -84,6 +88,11 @@ impl RunOptions {
     pub(crate) fn flags(&self) -> impl Iterator<Item = String> {
         let flag = |(key, value): &(String, String)| [format!("--{}", key.replace('_', "-")), value.clone()];
         self.settings.iter().flat_map(flag)
+    }
+
+    /// How many replicas a group has.
+    pub(crate) fn replicas(&self) -> u32 {
+        self.replication.min(self.nodes)
     }
 
     /// The names of what breaks.

@@ -16,12 +16,15 @@ use crate::check::{self, Verdict};
 use crate::cli;
 use crate::cluster::{Cluster, Error, Place, Setup, binary, sandbox};
 use crate::doctor::Machine;
-use crate::history::{Limits, LogFile, Mark, Recorder, Run};
+use crate::history::{self, CRASH, Fault, Limits, LogFile, Mark, Recorder, Run};
 use crate::nemesis::{self, Kind, Stage};
 use crate::workload::Load;
 
 /// Further load after healing, to see that all works again.
 const AFTERGLOW: Duration = Duration::from_secs(3);
+
+/// Crashes are numbered from here, faults from 1.
+const FIRST_CRASH: u64 = 1_000_000;
 
 /// A run, in the folder `scratch`.
 ///
@@ -40,16 +43,21 @@ pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> R
     for line in &skipped {
         eprintln!("jepsen: skipped {line}");
     }
+    if kinds.is_empty() && !options.nemesis.is_empty() {
+        eprintln!("jepsen: nothing is left of {}: no run", options.command());
+        return Ok(ExitCode::from(cli::SKIPPED));
+    }
     let store = store(options)?;
     println!("jepsen: {} -> {}", options.command(), store.display());
     let setup = setup(options, &machine, place, scratch, &store, &kinds)?;
-    let recorder = Recorder::create(&store.join("history.jsonl"), &head(options, place, &setup, skipped));
+    let recorder = Recorder::create(
+        &store.join("history.jsonl"),
+        &head(options, place, &setup, &kinds, skipped),
+    );
     let recorder = recorder.map_err(Error::io("the history"))?;
     let cluster = Arc::new(Cluster::start(&setup).await?);
     let ended = drive(options, &cluster, &recorder, &kinds, stop).await;
-    for line in cluster.take_ends().await {
-        println!("jepsen: {line}");
-    }
+    crashes(&cluster, &recorder).await;
     cluster.kill_all().await?;
     ended?;
     recorder.finish().map_err(Error::io("the history"))?;
@@ -58,6 +66,21 @@ pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> R
         finish::keep_data(&cluster, &store).await?;
     }
     Ok(cli::exit_code(verdict))
+}
+
+/// Records which processes ended though nobody ended them, and nothing was done to their files.
+async fn crashes(cluster: &Cluster, recorder: &Recorder) {
+    for (number, ended) in cluster.take_ends().await.into_iter().enumerate() {
+        println!("jepsen: {ended}");
+        recorder.fault(Fault {
+            id: FIRST_CRASH + number as u64,
+            name: CRASH.to_owned(),
+            stage: history::Stage::Begin,
+            targets: vec![format!("n{}", ended.node)],
+            effect: Some(true),
+            evidence: ended.to_string(),
+        });
+    }
 }
 
 /// Load, faults, healing, and what is left.
@@ -85,7 +108,14 @@ async fn drive(
 
     let deadline = Instant::now() + Duration::from_secs(options.time);
     let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut stage = Stage::new(Arc::clone(cluster), recorder.clone(), seed, stop.clone(), deadline);
+    let mut stage = Stage::new(
+        Arc::clone(cluster),
+        recorder.clone(),
+        seed,
+        stop.clone(),
+        deadline,
+        options.replicas(),
+    );
     nemesis::run(kinds, &mut stage).await?;
     while !stage.is_over() {
         stage.rest(Duration::from_secs(1)).await;
@@ -98,6 +128,7 @@ async fn drive(
     for node in cluster.members() {
         cluster.restore(node.id).await?;
     }
+    nemesis::mend(&mut stage).await?;
     recorder.mark(Mark::Healed);
     finish::settle(cluster).await;
     sleep(AFTERGLOW).await;
@@ -154,6 +185,9 @@ fn setup(
         "--cache-bytes",
         "33554432",
     ];
+    let mut flags = flags.map(str::to_owned).to_vec();
+    flags.extend(["--replication-factor".to_owned(), options.replicas().to_string()]);
+    flags.extend(options.flags());
     let mutant = options
         .mutant
         .iter()
@@ -164,9 +198,9 @@ fn setup(
         logs: store.join("logs"),
         binary: binary::find(options.binary.as_deref())?,
         nodes: options.nodes,
-        spares: 0,
+        spares: u32::from(kinds.iter().any(|kind| kind.needs_spare())),
         groups: options.groups,
-        flags: flags.map(str::to_owned).into_iter().chain(options.flags()).collect(),
+        flags,
         variables: mutant.collect(),
         faketime: machine.faketime_library().filter(|_| kinds.contains(&Kind::Clock)),
         has_disks: machine.disks.works(),
@@ -174,7 +208,7 @@ fn setup(
     })
 }
 
-fn head(options: &RunOptions, place: Place, setup: &Setup, skipped: Vec<String>) -> Run {
+fn head(options: &RunOptions, place: Place, setup: &Setup, kinds: &[Kind], skipped: Vec<String>) -> Run {
     let mut notes: Vec<String> = skipped.into_iter().map(|line| format!("skipped {line}")).collect();
     if place == Place::Loopback {
         notes.push("nodes ran on loopback, behind proxies that cut and delay what is between them".to_owned());
@@ -185,8 +219,9 @@ fn head(options: &RunOptions, place: Place, setup: &Setup, skipped: Vec<String>)
     });
     Run {
         workload: options.workload.name().to_owned(),
-        nemeses: options.nemeses(),
+        nemeses: kinds.iter().map(|kind| kind.name().to_owned()).collect(),
         nodes: options.nodes,
+        replication: options.replicas(),
         seed: options.seed,
         time_s: options.time,
         rate: options.rate,
@@ -203,7 +238,6 @@ fn head(options: &RunOptions, place: Place, setup: &Setup, skipped: Vec<String>)
         },
         logs: logs.collect(),
         notes,
-        ..Run::default()
     }
 }
 

@@ -64,6 +64,32 @@ fn killed_and_paused_nodes_lose_nothing() {
     );
 }
 
+/// How long a write may wait for the next leader. An attempt with one leader alone may take 5 s.
+const TAKEOVER: Duration = Duration::from_secs(4);
+
+#[test]
+fn a_leader_that_stands_still_is_not_waited_for_when_another_one_leads() {
+    let timers = ["--heartbeat-interval", "100ms", "--election-timeout", "500ms"];
+    let cluster = Cluster::start(&[&["--groups", "1"], &timers[..]].concat());
+    let client = super::load::client();
+    let urls = cluster.urls();
+    let leader = cluster.leader_of(cluster.groups()[0]);
+    let stream = format!("{}/v1/stream/still", urls[(leader + 1) % NODES]);
+    let created = client.put(&stream).header("content-type", "text/plain").send().unwrap();
+    assert_eq!(created.status(), 201);
+    cluster.pause(leader);
+    let started = Instant::now();
+    let append = client
+        .post(&stream)
+        .header("content-type", "text/plain")
+        .body("one more");
+    let answer = append.send().unwrap();
+    let took = started.elapsed();
+    cluster.resume(leader);
+    assert_eq!(answer.status(), 204);
+    assert!(took < TAKEOVER, "the write was answered after {took:?}");
+}
+
 /// Does it in the middle of the load, and undoes it.
 fn inflict(cluster: &mut Cluster, fault: Fault, rng: &mut Rng) {
     let pause = |rng: &mut Rng, range: std::ops::Range<u64>| thread::sleep(Duration::from_millis(rng.u64(range)));

@@ -2,7 +2,7 @@
 
 use super::build::*;
 use super::{Planted, all_are_found};
-use crate::history::Mark;
+use crate::history::{CRASH, Mark, Stage};
 
 fn one(b: &mut Build) {
     b.create("s", 1..2);
@@ -111,6 +111,16 @@ pub(super) const PLANTED: &[Planted] = &[
             b.mark(HEALED + 120_000, Mark::Converged);
         },
     ),
+    ("the replicas never agree", "liveness", "never-converged", |b| {
+        one(b);
+        b.finals("s", &[1], 10);
+        b.mark(HEALED + 45_000, Mark::NotConverged);
+    }),
+    ("a process ends though nobody ended it", "liveness", "crash", |b| {
+        one(b);
+        b.fault(50, CRASH, Stage::Begin, "n2", Some(true));
+        b.finals("s", &[1], 10);
+    }),
 ];
 
 #[test]

@@ -1,0 +1,117 @@
+//! Files that somebody restored: a node's directory, or one file in it, as it was some time before.
+//!
+//! A node whose directory is older than it was has forgotten what it acknowledged and for whom it voted since, which no
+//! checksum can tell, and which Raft does not allow. Weir promises for it what holds all the same: as long as every group
+//! is led without such nodes, and has a majority without them, they get what they lack from the others. So one is started
+//! when the others lead.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::operator;
+use super::stage::{Stage, names};
+use crate::cluster::command::run;
+use crate::cluster::{Error, node::Node};
+
+/// How long the node goes on after the copy, in milliseconds.
+const OLDER_MS: std::ops::RangeInclusive<u64> = 2_000..=8_000;
+
+/// Copies a node's files, lets it go on, and puts the copy in their place.
+pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
+    let ids = stage.pick_expendable().await;
+    if !operator::wait_at_rest(stage).await {
+        return Ok(());
+    }
+    let whole = stage.rng.bool();
+    let name = if whole { "old-copy-directory" } else { "old-copy-file" };
+    let open = stage.begin(name, names(&ids));
+    // A copy of files that nobody writes: of others not even a crash could have left them so.
+    let before = operator::marks(&stage.cluster, &[]).await;
+    super::process::kill_now(stage, &ids).await?;
+    for id in &ids {
+        let node = stage.cluster.node(*id);
+        replace_by(&copy_of(node), node.data_dir()).await?;
+        stage.cluster.start_node(*id).await?;
+    }
+    let mut said = Vec::new();
+    for id in &ids {
+        let came = operator::wait_whole(stage, *id, &before).await;
+        if !matches!(came, operator::Came::Whole) {
+            said.push(format!("n{id} did not come back to go on: {came:?}"));
+        }
+    }
+    let ms = stage.rng.u64(OLDER_MS);
+    stage.rest(Duration::from_millis(ms)).await;
+    super::process::kill_now(stage, &ids).await?;
+    let mut restored = 0;
+    for id in &ids {
+        let (copy, dir) = {
+            let node = stage.cluster.node(*id);
+            (copy_of(node), node.data_dir().to_owned())
+        };
+        let file = match whole {
+            true => None,
+            false => files(&copy).await?,
+        };
+        let file = file.and_then(|files| stage.rng.choice(files));
+        stage.spoiled.insert(*id);
+        match file {
+            Some(file) => {
+                let (from, to) = (copy.join(&file), dir.join(&file));
+                let is_new = run("cmp", &["-s", &text(&from), &text(&to)]).await.is_err();
+                run("cp", &["-a", "--sparse=always", &text(&from), &text(&to)]).await?;
+                restored += usize::from(is_new);
+                said.push(format!("n{id}: {file} as it was {ms} ms before"));
+            }
+            None => {
+                replace_by(&dir, &copy).await?;
+                restored += 1;
+                said.push(format!("n{id}: all as it was {ms} ms before"));
+            }
+        }
+    }
+    let are_led = operator::wait_led_by_others(stage, &ids).await;
+    stage.last(true).await;
+    if !are_led {
+        said.push("the others do not lead everything".to_owned());
+    }
+    let marks = operator::marks(&stage.cluster, &ids).await;
+    for id in &ids {
+        stage.cluster.start_node(*id).await?;
+    }
+    for id in &ids {
+        let came = operator::wait_whole(stage, *id, &marks).await;
+        said.push(operator::mend(stage, *id, &came).await?);
+    }
+    stage.end(open, restored > 0, said.join("; "));
+    Ok(())
+}
+
+/// Where a node's copy is: beside its disk, not on it.
+fn copy_of(node: &Node) -> PathBuf {
+    let folder = node.data_dir().parent().unwrap_or(node.data_dir());
+    folder.with_extension("copy")
+}
+
+/// Makes `to` the same as `from`.
+async fn replace_by(to: &Path, from: &Path) -> Result<(), Error> {
+    if to.exists() {
+        std::fs::remove_dir_all(to).map_err(Error::io(to.display()))?;
+    }
+    run("cp", &["-a", "--sparse=always", &text(from), &text(to)])
+        .await
+        .map(drop)
+}
+
+/// The files with content below a directory, relative to it.
+async fn files(dir: &Path) -> Result<Option<Vec<String>>, Error> {
+    let found = run("find", &[&text(dir), "-type", "f", "-size", "+0", "-printf", "%P\n"]).await?;
+    let is_content = |name: &&str| !matches!(*name, "LOCK" | "RESERVE") && !name.ends_with(".spare");
+    let mut files: Vec<String> = found.lines().filter(is_content).map(str::to_owned).collect();
+    files.sort_unstable();
+    Ok((!files.is_empty()).then_some(files))
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
