@@ -10,8 +10,8 @@ use crate::history::{Consistency, Failure, From, Op};
 const NEWEST: usize = 12;
 const OLDER: usize = 80;
 
-/// The TTL of streams that are kept alive: no more than a clock that is wrong is often wrong by.
-const KEPT_MS: u64 = 8000;
+/// The TTL of streams that are kept alive: about as little as a clock that is wrong is wrong by.
+const KEPT_MS: u64 = 3000;
 
 /// Makes the first stream.
 pub(super) async fn prepare(worker: &mut Worker) {
