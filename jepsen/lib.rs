@@ -18,19 +18,20 @@
 //!
 //! # Invariants
 //! - A history is the only thing that a checker sees: whatever a verdict rests on is in the file.
+//! - Nothing in `history/`, `check/`, `workload/` and `client/` depends on where nodes run: simulations use them too.
 //! - A time-out, a reset or a 5xx is an unknown outcome, never a failure ([`history::Recorder`] enforces it).
 
 pub mod check;
 pub mod cli;
+pub mod client;
+pub mod doctor;
 pub mod history;
 pub mod mutants;
 pub mod net;
 pub mod profile;
 pub mod report;
 pub mod run;
+pub mod workload;
 
-mod client;
 mod cluster;
-pub mod doctor;
 mod nemesis;
-mod workload;

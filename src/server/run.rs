@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_cluster::{Node, NodeOptions, OpenError, Platform, StorageKind, SystemClock};
-use weir_http::{ShutdownSignal, Trigger};
+use weir_http::{FrontEnd, ShutdownSignal, Trigger};
 
 use crate::admin::{self, Phase, Readiness};
 use crate::config::{Advertised, Bound, Config, Mode, Storage, Unreachable};
@@ -146,11 +146,11 @@ pub(crate) async fn serve(
     };
     readiness.opened(node.admin());
     let (trigger, shutdown) = ShutdownSignal::new();
-    let router = weir_http::router(node.streams(), Arc::new(SystemClock), config.http(), shutdown.clone());
+    let front_end = FrontEnd::new(node.streams(), Arc::new(SystemClock), config.http(), shutdown.clone());
     let (drain_timeout, header_timeout) = (config.drain_timeout, config.header_timeout);
     let mut server = tokio::spawn(weir_http::serve(
         listener,
-        router,
+        front_end,
         shutdown,
         drain_timeout,
         header_timeout,

@@ -20,6 +20,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_cluster::{Probe, ReplicaView};
 use weir_journal::{Journal, Leader, ReplicaKey};
 
@@ -58,6 +59,7 @@ pub(crate) fn violated(invariant: &'static str, seen: impl Into<String>) -> Viol
 pub(crate) struct Replica<'a> {
     pub(crate) node: usize,
     pub(crate) view: &'a ReplicaView,
+    pub(crate) machine: &'a Machine,
     pub(crate) journal: &'a Arc<Journal>,
     pub(crate) probe: &'a Probe,
 }
@@ -87,7 +89,7 @@ pub struct Invariants {
 }
 
 /// How much was checked: an invariant that nothing was checked against says nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Entries compared with those of other logs.
     pub entries: u64,
@@ -101,15 +103,26 @@ pub struct Counts {
     pub recovered: u64,
 }
 
+impl Counts {
+    /// Adds another simulation's.
+    pub fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.committed += other.committed;
+        self.leaders += other.leaders;
+        self.states += other.states;
+        self.recovered += other.recovered;
+    }
+}
+
 impl Invariants {
     /// For one simulation.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, look_at_one_of: u64) -> Self {
         Self {
             logs: Logs::default(),
             committed: Committed::default(),
             durable: Arc::default(),
-            states: States::new(seed),
+            states: States::new(seed, look_at_one_of),
             votes: BTreeMap::new(),
             counts: Counts::default(),
         }
@@ -147,6 +160,7 @@ impl Invariants {
                 let replica = Replica {
                     node: machine.number,
                     view: &view,
+                    machine,
                     journal: &journal,
                     probe: &probe,
                 };
