@@ -8,6 +8,7 @@
 //! | `cli/` | The commands on a recorded history: check, export |
 //! | `run/` | A run from start to end |
 //! | `profile/` | Many runs in a row |
+//! | `mutants/` | Whether the bugs planted in Weir are found |
 //! | `cluster/` | Real processes, their namespaces and disks |
 //! | `net/` | The network between them, and its faults |
 //! | `nemesis/` | What breaks, when and where |
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod client;
 pub mod doctor;
 pub mod history;
+pub mod mutants;
 pub mod net;
 pub mod profile;
 pub mod report;

@@ -192,6 +192,7 @@ fn setup(
     ];
     let mut flags = flags.map(str::to_owned).to_vec();
     flags.extend(["--replication-factor".to_owned(), options.replicas().to_string()]);
+    flags.extend(options.flags());
     let mutant = options
         .mutant
         .iter()

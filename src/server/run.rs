@@ -115,6 +115,8 @@ pub(crate) async fn serve(
     started: impl FnOnce(&Bound),
 ) -> Result<(), RunError> {
     telemetry::start_logs(config);
+    #[cfg(feature = "mutants")]
+    tracing::warn!(active = ?weir_mutant::chosen(), "this build has planted bugs");
     open_files::raise_limit();
     let mut signals = Signals::install(parent).map_err(|cause| RunError::Setup(cause.to_string()))?;
     let metrics = Metrics::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
@@ -240,7 +242,7 @@ fn node_options(config: &Config, mode: Mode, peer_listener: TcpListener, adverti
         replication_factor: config.replication_factor,
         heartbeat: config.heartbeat_interval,
         election_timeout: config.election_timeout,
-        keep_log_bytes: weir_cluster::DEFAULT_KEEP_LOG_BYTES,
+        keep_log_bytes: config.keep_log_bytes,
         platform: Platform::default(),
     }
 }
