@@ -123,8 +123,10 @@ impl Replica {
             .validate()
             .map_err(|error| failed(error.to_string()))?;
         runtime::set_pace(options.settings.heartbeat);
+        let opening = state.opening();
         let raft = Raft::new(replica, Arc::new(config), network, log.clone(), state).await;
         let raft = raft.map_err(|error| failed(error.to_string()))?;
+        opening.end();
         let is_alone = raft.voter_ids().eq([replica]);
         if is_alone {
             // Nobody else can lead, so there is nothing to wait for.

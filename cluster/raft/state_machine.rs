@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
@@ -42,6 +43,33 @@ pub(super) struct StateMachine {
     checkpoint_index: u64,
     /// Payload bytes applied since then.
     bytes_since_checkpoint: u64,
+    /// What the store held when it was opened, as long as the replica is being opened.
+    opening: Opening,
+}
+
+/// A replica that is being opened: openraft applies what the log is known to have committed, and asks which snapshot there
+/// is, to know how far it goes. Nobody sends that one, so none is written: it would take time, and space where maybe none
+/// is.
+#[derive(Clone)]
+pub(super) struct Opening {
+    stored: Position,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Opening {
+    /// From now on snapshots are sent.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+}
+
+/// See [`Opening`].
+struct NotSent;
+
+impl SnapshotSource for NotSent {
+    fn piece(&self, _cursor: &bytes::Bytes, _max_bytes: usize) -> io::Result<(bytes::Bytes, Option<bytes::Bytes>)> {
+        Err(io::Error::other("the replica is being opened"))
+    }
 }
 
 /// What a checkpoint reached.
@@ -97,9 +125,18 @@ impl StateMachine {
             machine,
             log,
             checkpoint_index: position.index(),
+            opening: Opening {
+                stored: position.clone(),
+                is_over: Arc::default(),
+            },
             position,
             bytes_since_checkpoint: 0,
         })
+    }
+
+    /// Ends the time of opening; see [`Opening`].
+    pub(super) fn opening(&self) -> Opening {
+        self.opening.clone()
     }
 
     /// The index of the last entry applied.
@@ -175,7 +212,6 @@ impl StateMachine {
     }
 
     async fn snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
-        // openraft asks for one at every start, when there is nothing to write, and maybe no space for it.
         let is_checkpointed = self.position.index() == self.checkpoint_index;
         if !is_checkpointed {
             self.log.barrier().await?;
@@ -195,14 +231,18 @@ impl StateMachine {
             }
         };
         self.checkpoint_index = position.index();
-        Ok(openraft::storage::Snapshot {
-            meta: SnapshotMeta {
-                last_log_id: encode::maybe_log_id(position.log_id.as_ref())?,
-                last_membership: encode::stored_from_pb(&position.membership)?,
-            },
-            snapshot: SnapshotData::Outgoing(source),
-        })
+        outgoing(&position, source)
     }
+}
+
+fn outgoing(position: &Position, source: Arc<dyn SnapshotSource>) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {
+    Ok(openraft::storage::Snapshot {
+        meta: SnapshotMeta {
+            last_log_id: encode::maybe_log_id(position.log_id.as_ref())?,
+            last_membership: encode::stored_from_pb(&position.membership)?,
+        },
+        snapshot: SnapshotData::Outgoing(source),
+    })
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
@@ -260,6 +300,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, Self::SnapshotData>>, io::Error> {
         if self.position.log_id.is_none() {
             return Ok(None);
+        }
+        if !self.opening.is_over.load(Ordering::Acquire) {
+            let stored = &self.opening.stored;
+            return match stored.log_id {
+                None => Ok(None),
+                Some(_) => outgoing(stored, Arc::new(NotSent)).map(Some),
+            };
         }
         self.snapshot().await.map(Some)
     }

@@ -36,6 +36,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
         let log = LogStore::new(Arc::new(journal), ReplicaKey { group: 1, replica: 1 });
         let machine: Arc<dyn Machine> = Arc::new(machine);
         let state = StateMachine::open(machine, log.clone()).unwrap();
+        state.opening().end();
         Ok((dir, log, state))
     }
 }
