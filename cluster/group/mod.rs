@@ -58,6 +58,8 @@ pub(crate) struct Group {
     proposer: Proposer,
     barrier: Barrier,
     renewals: Renewals,
+    /// Whether the last batch was refused for want of space.
+    is_refused: AtomicBool,
     watchers: Arc<Watchers>,
 }
 
@@ -92,6 +94,7 @@ impl Group {
             proposer,
             barrier,
             renewals: Renewals::default(),
+            is_refused: AtomicBool::new(false),
             watchers: Arc::default(),
         });
         tokio::spawn(propose::run(Arc::downgrade(&group), proposals));
@@ -132,6 +135,12 @@ impl Group {
     fn has_space(&self) -> bool {
         let is_short = self.hosted().is_some_and(|hosted| hosted.machine.is_short());
         !is_short && self.shared.journal.space() == SpaceStatus::Ok && self.shared.disk.has_room()
+    }
+
+    /// Whether they have room for what needs hardly any.
+    fn has_reserve(&self) -> bool {
+        let is_short = self.hosted().is_some_and(|hosted| hosted.machine.is_short());
+        !is_short && self.shared.journal.space() != SpaceStatus::Full
     }
 
     /// Who leads, as far as this node knows: the replica and its node.

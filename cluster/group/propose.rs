@@ -4,6 +4,7 @@
 //! certain not to have been done is told as such; what may have been done is sent again until its deadline.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -131,11 +132,12 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     let numbers = Arc::new(Mutex::new(Numbers::default()));
     let mut under_way = FuturesUnordered::new();
     let mut was_alone = true;
+    let mut held_back = None;
     loop {
         let first = tokio::select! {
             biased;
             Some(()) = under_way.next() => continue,
-            first = queue.recv(), if under_way.len() < BATCHES_UNDER_WAY => first,
+            first = next(&mut held_back, &mut queue), if under_way.len() < BATCHES_UNDER_WAY => first,
         };
         let (Some(first), Some(group)) = (first, group.upgrade()) else {
             break;
@@ -145,8 +147,13 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
         if !was_alone || !under_way.is_empty() {
             tokio::task::yield_now().await;
         }
-        let max_bytes = group.fitting(MAX_BATCH_BYTES);
-        let mut batch = gather(first, &mut queue, &numbers, group.shared.origin, max_bytes);
+        let limits = Limits {
+            max_bytes: group.fitting(MAX_BATCH_BYTES),
+            // What needs no room is taken by a leader that refuses the rest.
+            one_kind: group.is_refused.load(Ordering::Relaxed),
+        };
+        let (mut batch, other) = gather(first, &mut queue, &numbers, group.shared.origin, limits);
+        held_back = other;
         was_alone = batch.answers.len() == 1;
         // The first attempt begins here, so that batches reach the leader in the order in which they were made.
         let attempt = group.attempt(&mut batch, &numbers).await;
@@ -157,14 +164,30 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     end.send_replace(true);
 }
 
-/// `first` and whatever waits behind it, up to the limits of a batch.
+/// What was held back from the last batch, or the next one in the queue.
+async fn next(held_back: &mut Option<Proposal>, queue: &mut mpsc::Receiver<Proposal>) -> Option<Proposal> {
+    match held_back.take() {
+        Some(first) => Some(first),
+        None => queue.recv().await,
+    }
+}
+
+/// What goes into a batch.
+struct Limits {
+    max_bytes: u64,
+    /// Whether commands that need room travel apart from those that do not.
+    one_kind: bool,
+}
+
+/// `first` and whatever waits behind it, up to the limits of a batch; and the first command that may not join, if it was
+/// taken out of the queue.
 fn gather(
     first: Proposal,
     queue: &mut mpsc::Receiver<Proposal>,
     numbers: &Mutex<Numbers>,
     origin: u64,
-    max_bytes: u64,
-) -> Batch {
+    limits: Limits,
+) -> (Batch, Option<Proposal>) {
     let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bytes = 0;
     let mut batch = Batch {
@@ -175,6 +198,7 @@ fn gather(
         answers: Vec::new(),
         deadline: first.deadline,
     };
+    let kind = needs_room(&first.op);
     let mut next = Some(first);
     while let Some(proposal) = next {
         bytes += encoded_bytes(&proposal.op);
@@ -188,10 +212,33 @@ fn gather(
         });
         batch.answers.push(proposal.answer);
         batch.deadline = batch.deadline.max(proposal.deadline);
-        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && bytes < max_bytes;
+        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && bytes < limits.max_bytes;
         next = if has_room { queue.try_recv().ok() } else { None };
+        if limits.one_kind && next.as_ref().is_some_and(|next| needs_room(&next.op) != kind) {
+            break;
+        }
     }
-    batch
+    (batch, next)
+}
+
+/// Whether a command puts something new into a stream. The others fit into what a full disk has left for what was let in
+/// before: a renewal that is refused would let a stream expire that is read, and a delete that is would keep the disk full.
+const fn needs_room(op: &Op) -> bool {
+    match op {
+        Op::Create(..) | Op::Fork(..) | Op::Append(..) | Op::Retain(_) => true,
+        Op::Delete(_) | Op::Touch(_) | Op::Expire { .. } => false,
+        Op::Release(_) | Op::Settle { .. } | Op::Probe(_) => false,
+    }
+}
+
+/// The same of a batch as it travels.
+fn batch_needs_room(batch: &pb::Batch) -> bool {
+    use weir_proto::entry::proposal::Op;
+    batch.proposals.iter().any(|proposal| match &proposal.op {
+        Some(Op::Create(_) | Op::Append(_) | Op::Retain(_)) => true,
+        Some(Op::Delete(_) | Op::Touch(_) | Op::Expire(_) | Op::Release(_) | Op::Settle(_) | Op::Probe(_)) => false,
+        None => false,
+    })
 }
 
 /// About how many bytes a command has in a log entry.
@@ -270,7 +317,11 @@ impl Group {
         replica: &crate::raft::Replica,
         batch: &mut pb::Batch,
     ) -> Result<impl Future<Output = Result<Answer, WriteError>> + Send + use<>, Failure> {
-        if !self.has_space() {
+        let has_space = match batch_needs_room(batch) {
+            true => self.has_space(),
+            false => self.has_reserve(),
+        };
+        if !has_space {
             return Err(Failure::StorageFull);
         }
         batch.at = self.shared.clock.now().as_millis();
@@ -305,6 +356,10 @@ impl Group {
             for proposal in &batch.message.proposals {
                 numbers.waiting.remove(&proposal.id);
             }
+        }
+        if batch_needs_room(&batch.message) {
+            self.is_refused
+                .store(matches!(result, Err(Fault::StorageFull)), Ordering::Relaxed);
         }
         match result {
             Ok(outcomes) => {

@@ -52,6 +52,9 @@ impl RaftSettings {
             enable_pre_vote: Some(true),
             // A restarted leader must be elected anew: its state machine may lag behind what it had answered.
             enable_leader_restore: Some(false),
+            // A follower whose disk lost the end of its log (a damaged last frame, an older copy) is given it again. Without
+            // it a leader goes on as if the follower had it, and the replica lags until another one leads.
+            allow_log_reversion: Some(true),
             // Without it a partition that only cuts some links can leave an old leader in place for ever.
             quorum_loss_probe_interval: Some(election * 4),
             // A follower that lacks what it said it had ends nothing where that is the planted bug.

@@ -48,7 +48,9 @@ pub(crate) fn check(view: &View<'_>) -> Check {
     }
     for (index, _, fault) in &history.faults {
         if fault.name == CRASH {
-            findings.error("crash", &[*index], || fault.evidence.clone());
+            findings.error("crash", &[*index], || {
+                format!("{} ended by itself: {}", fault.targets.join(" "), fault.evidence)
+            });
         }
     }
     findings.finish()

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde::Deserialize;
@@ -119,17 +118,6 @@ impl Admin {
         let body = succeeded(&path, answer)?.body;
         let hash = serde_json::from_slice(&body).map_err(|error| Error::state(format!("{path}: {error}")))?;
         Ok(Some(hash))
-    }
-
-    /// The node's wall clock, to the second.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub(crate) async fn date(&self) -> Result<DateTime<Utc>, Error> {
-        let answer = self.ask(Method::GET, "/livez", None).await?;
-        let date = answer.head.headers.get("date").and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-        date.map(Into::into).ok_or_else(|| Error::state("/livez has no date"))
     }
 
     /// Gives an order.

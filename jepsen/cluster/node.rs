@@ -128,6 +128,21 @@ impl Node {
         self.launch.flags.extend_from_slice(flags);
     }
 
+    /// What time it is on its wall clock, in seconds, as a process tells that has the same variables.
+    ///
+    /// # Errors
+    /// When there is no `date`.
+    pub(crate) async fn date_s(&self) -> Result<f64, Error> {
+        let mut command = Command::new("date");
+        let variables = self.launch.variables.iter().map(|(name, value)| (name, value));
+        let output = command.arg("+%s.%N").envs(variables).output().await;
+        let text = output.map_err(Error::io("date"))?.stdout;
+        let text = String::from_utf8_lossy(&text);
+        text.trim()
+            .parse()
+            .map_err(|_| Error::state(format!("date says {text}")))
+    }
+
     /// Kills it, and leaves it an empty disk.
     ///
     /// # Errors

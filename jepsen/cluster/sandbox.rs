@@ -1,6 +1,7 @@
 //! The namespaces of a run. The harness starts itself anew inside a mount, network and process namespace of its own, and
 //! everything that it makes there (nodes, networks, mounts, loop devices) ends with the last of its processes, however
-//! that comes about. Outside stay an empty folder, which the next start removes, and the folder with the results.
+//! that comes about. Outside stay the folder with the results, and, when the harness is killed, an empty folder and empty
+//! control groups, which the next start removes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 
+use rustix::process::{Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::Error;
@@ -102,8 +104,12 @@ async fn wait(child: &mut std::process::Child) -> io::Result<ExitStatus> {
             return Ok(status);
         }
         if kill_at.is_some_and(|at| at <= tokio::time::Instant::now()) {
-            // The kernel ends everything inside with it.
-            child.kill()?;
+            // The kernel ends everything inside with its first process. Were `unshare` ended instead, its file systems
+            // could stay mounted where nobody sees them.
+            match scratch::children(child.id()).as_slice() {
+                [] => child.kill()?,
+                inside => inside.iter().for_each(|pid| drop(kill_process(*pid, Signal::KILL))),
+            }
         }
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -95,6 +95,21 @@ fn started_at(pid: u32) -> Option<u64> {
     fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// The processes that this one has started.
+pub(crate) fn children(parent: u32) -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries.flatten().filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // Behind the name are the state and the parent.
+        let parents: u32 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        (parents == parent).then_some(pid)
+    });
+    pids.filter_map(Pid::from_raw).collect()
+}
+
 /// Ends the processes that have the folder on their command line, and removes it with its control groups.
 fn remove(scratch: &Path) {
     for pid in processes_of(scratch) {

@@ -185,7 +185,8 @@ impl FromStr for Kind {
 /// When the harness cannot.
 pub(crate) async fn mend(stage: &mut Stage) -> Result<(), Error> {
     for id in stage.spoiled.clone() {
-        let came = operator::wait_whole(stage, id, &operator::Marks::new()).await;
+        let marks = operator::marks(&stage.cluster, &[id]).await;
+        let came = operator::wait_whole(stage, id, &marks).await;
         let said = operator::mend(stage, id, &came).await?;
         println!("jepsen: {said}");
     }

@@ -38,7 +38,7 @@ pub(super) enum Came {
 }
 
 /// How far every group has applied its log.
-pub(super) type Marks = BTreeMap<u64, u64>;
+type Marks = BTreeMap<u64, u64>;
 
 /// The marks of now, as nodes other than these know them.
 pub(super) async fn marks(cluster: &Cluster, but: &[u32]) -> Marks {
@@ -100,7 +100,7 @@ async fn look(cluster: &Cluster, id: u32, marks: &Marks) -> Came {
         return Came::Behind("no other node answers".to_owned());
     };
     // One that has lost its disk is two members until the old one is removed: only replicas of the new one are here.
-    let Some(member) = view.members_of(id).filter(|member| member.state != "lost").next_back() else {
+    let Some(member) = view.members_of(id).rfind(|member| member.state != "lost") else {
         return Came::Behind("the others do not know it".to_owned());
     };
     for group in view.groups_on(member.id) {

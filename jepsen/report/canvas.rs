@@ -21,7 +21,8 @@ pub(super) const FAIL: &str = "#9a9a9a";
 pub(super) const INFO: &str = "#e08a1e";
 pub(super) const BAD: &str = "#c0152f";
 
-const FAULTS: [(&str, &str); 13] = [
+const FAULTS: [(&str, &str); 14] = [
+    ("crash", BAD),
     ("kill", "#cc6677"),
     ("pause", "#b8a227"),
     ("partition", "#4f9ecf"),

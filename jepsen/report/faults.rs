@@ -6,6 +6,30 @@ use crate::history::{History, Mark};
 /// One row of the picture, in pixels.
 const ROW: f64 = 26.0;
 
+/// One fault in words.
+pub(super) struct Told {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) name: String,
+    pub(super) targets: String,
+    pub(super) nothing: bool,
+    pub(super) evidence: String,
+}
+
+/// All faults in words, by their begin.
+pub(super) fn tell(history: &History) -> Vec<Told> {
+    let seconds = |time_ns: u64| format!("{:.1} s", time_ns as f64 / 1e9);
+    let told = spans(history).into_iter().map(|span| Told {
+        from: seconds(span.begin_ns),
+        to: seconds(span.end_ns),
+        name: span.fault.name.clone(),
+        targets: span.fault.targets.join(" "),
+        nothing: span.effect == Some(false),
+        evidence: span.evidence,
+    });
+    told.collect()
+}
+
 pub(super) fn draw(history: &History) -> String {
     let spans = spans(history);
     let mut kinds: Vec<&str> = spans.iter().map(|span| span.fault.name.as_str()).collect();

@@ -30,6 +30,8 @@ pub enum Phase {
     Load,
     /// Nothing goes wrong any more, and clients go on.
     Heal,
+    /// Every node takes writes again.
+    Glow,
     /// Clients are to end.
     Stop,
     /// They have.
@@ -156,6 +158,11 @@ pub async fn run(script: Rc<Script>) -> turmoil::Result {
     for (workload, count, load) in &loads {
         clients.push(workload.start(load, *count));
     }
+    script.until(Phase::Heal).await;
+    for node in 1..=script.plan.cluster.nodes {
+        takes_writes(|| node).await;
+    }
+    script.set_phase(Phase::Glow);
     script.until(Phase::Stop).await;
     // Nobody is left to be told when all have ended already.
     let _ = end_load.send(true);
@@ -186,12 +193,18 @@ impl Connect for Clients {
 /// How many streams are made to see that the cluster is there: some in each group.
 const FORM_STREAMS: u64 = 6;
 
-/// Waits until the cluster takes writes. What is sent here is in no history.
+/// Waits until the cluster takes writes.
 async fn form(script: &Script) {
     let mut rng = Rng::of(script.plan.seed, "form");
+    takes_writes(|| 1 + rng.below(script.plan.cluster.nodes as u64) as usize).await;
+}
+
+/// Waits until writes to all groups are taken, each by a node that is drawn anew for each attempt. What is sent here is in
+/// no history.
+async fn takes_writes(mut node: impl FnMut() -> usize) {
     for stream in 0..FORM_STREAMS {
         loop {
-            let node = 1 + rng.below(script.plan.cluster.nodes as u64) as usize;
+            let node = node();
             let path = format!("/v1/stream/form/{stream}");
             match timeout(Duration::from_secs(3), put(node, &path)).await {
                 Ok(Ok(200 | 201)) => break,

@@ -33,7 +33,7 @@ const FORM_LIMIT_MS: u64 = 60_000;
 const HEAL_LIMIT_MS: u64 = 30_000;
 
 /// How long clients go on after healing, once all is well.
-const AFTERGLOW_MS: u64 = 1_000;
+const AFTERGLOW_MS: u64 = 2_000;
 
 /// How long the last operations under way may take, and the last reads.
 const END_LIMIT_MS: u64 = 60_000;
@@ -209,7 +209,9 @@ impl World {
         trace::line("healed");
         self.script.recorder.mark(Mark::Healed);
         self.script.set_phase(Phase::Heal);
-        self.until("all groups are led again", HEAL_LIMIT_MS, |world| world.is_led())?;
+        self.until("all nodes take writes again", HEAL_LIMIT_MS, |world| {
+            world.script.phase() == Phase::Glow && world.is_led()
+        })?;
         self.pass(AFTERGLOW_MS)?;
         self.script.set_phase(Phase::Stop);
         self.until("the last operations end", END_LIMIT_MS, |world| {

@@ -79,7 +79,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
         assert!(!run.wait().unwrap().success(), "{case:?}: it has a verdict");
         let stopped = began.elapsed();
         if case.signal == Signal::KILL {
-            // The next one that starts removes what this one could not.
+            // The next one that starts removes the folder and the empty control groups; all else is gone before.
             wait_gone(&names, None, case);
             let swept = jepsen().arg("doctor").env("TMPDIR", &temporary).output().unwrap();
             assert!(swept.status.success(), "{swept:?}");
@@ -125,12 +125,15 @@ fn scratch_names(temporary: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Waits until nothing is left that has one of these names; with `temporary` no folder either.
+/// Waits until nothing is left that has one of these names; with `temporary` no folder and no control group either.
 fn wait_gone(names: &[String], temporary: Option<&Path>, case: Case) {
     let began = Instant::now();
     loop {
         let mut left: Vec<String> = names.iter().flat_map(|name| leftovers(name)).collect();
-        left.extend(temporary.into_iter().flat_map(scratch_names));
+        if let Some(temporary) = temporary {
+            left.extend(scratch_names(temporary));
+            left.extend(names.iter().flat_map(|name| control_groups(name)));
+        }
         if left.is_empty() {
             return;
         }
@@ -139,7 +142,19 @@ fn wait_gone(names: &[String], temporary: Option<&Path>, case: Case) {
     }
 }
 
-/// What there is with this name: processes, mounts, loop devices, control groups.
+/// Control groups with this name in theirs.
+fn control_groups(name: &str) -> Vec<String> {
+    let mut groups = Vec::new();
+    for folder in ["/sys/fs/cgroup/blkio", "/sys/fs/cgroup"] {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let found = names.filter(|group| group.contains(name));
+        groups.extend(found.map(|group| format!("control group {group}")));
+    }
+    groups
+}
+
+/// What there is with this name: processes, mounts, loop devices, networks.
 fn leftovers(name: &str) -> Vec<String> {
     let mut left = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -159,15 +174,6 @@ fn leftovers(name: &str) -> Vec<String> {
         if file.contains(name) {
             left.push(format!("loop device {:?} {}", entry.file_name(), file.trim()));
         }
-    }
-    for folder in ["/sys/fs/cgroup/blkio", "/sys/fs/cgroup"] {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        left.extend(
-            names
-                .filter(|group| group.contains(name))
-                .map(|group| format!("control group {group}")),
-        );
     }
     // Networks are in namespaces of their own; were one left in ours, it would be seen here.
     let links = Command::new("ip").args(["-o", "link"]).output();

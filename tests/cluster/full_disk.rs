@@ -1,7 +1,9 @@
 //! A disk that fills up under a whole node: writes are refused while there is still room for what was taken, reads go on,
 //! and when there is space again the node goes on by itself, with everything that it acknowledged.
 
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, Response};
@@ -44,6 +46,7 @@ fn a_node_survives_a_full_disk() {
     let client = Client::builder().timeout(REQUEST_TIMEOUT).build().unwrap();
     let mut writers: Vec<Writer> = (0..STREAMS).map(|id| Writer::create(&client, &weir, id)).collect();
 
+    let reader = Reader::start(&client, weir.stream_url("full/read"));
     let left = fill(&client, &disk, &mut writers);
     assert!(
         left >= LEFT_BYTES,
@@ -64,6 +67,8 @@ fn a_node_survives_a_full_disk() {
         thread::sleep(Duration::from_millis(100));
     }
     check(&client, &weir, &writers);
+    let reads = reader.stop();
+    assert!(reads > 20, "only {reads} reads");
     // A start needs no space, though much of it is only in the journal.
     weir.kill();
     weir.restart();
@@ -109,6 +114,41 @@ fn a_node_survives_a_full_disk() {
     ));
     // Before the disk is unmounted.
     drop(weir);
+}
+
+/// One who reads a stream that would expire otherwise.
+struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+/// Shorter than the time for which the disk is full.
+const TTL: &str = "4";
+
+impl Reader {
+    fn start(client: &Client, url: String) -> Self {
+        let create = client.put(&url).header("content-type", "text/plain");
+        assert_eq!(create.header("stream-ttl", TTL).send().unwrap().status(), 201);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (client, stopped) = (client.clone(), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let mut reads = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let answer = client.get(&url).send().unwrap();
+                assert_eq!(answer.status(), 200, "it is read all the time: {answer:?}");
+                reads += 1;
+                thread::sleep(Duration::from_millis(100));
+            }
+            reads
+        });
+        Self { stop, thread }
+    }
+
+    /// How often it was read.
+    fn stop(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
 }
 
 /// Writes on all streams at once until each is refused. Returns what was left on the disk at the first refusal.

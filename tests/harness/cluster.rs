@@ -224,6 +224,11 @@ impl Cluster {
         assert_replicas_equal(&self.admin_urls());
     }
 
+    /// A node's files.
+    pub(crate) fn data_dir(&self, node: usize) -> &Path {
+        &self.dirs[node]
+    }
+
     pub(crate) fn log_path(&self, node: usize) -> PathBuf {
         self.scratch.path().join(format!("node-{}.log", node + 1))
     }
