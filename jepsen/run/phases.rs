@@ -23,6 +23,9 @@ use crate::workload::Load;
 /// Further load after healing, to see that all works again.
 const AFTERGLOW: Duration = Duration::from_secs(3);
 
+/// How long a run that is asked to stop may take to end what it is at.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
 /// Crashes are numbered from here, faults from 1.
 const FIRST_CRASH: u64 = 1_000_000;
 
@@ -55,8 +58,10 @@ pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> R
         &head(options, place, &setup, &kinds, skipped),
     );
     let recorder = recorder.map_err(Error::io("the history"))?;
-    let cluster = Arc::new(Cluster::start(&setup).await?);
-    let ended = drive(options, &cluster, &recorder, &kinds, stop).await;
+    let cluster = unless_stopped(&stop, Cluster::start(&setup)).await?;
+    let cluster = Arc::new(cluster);
+    let driven = drive(options, &cluster, &recorder, &kinds, stop.clone());
+    let ended = unless_stopped(&stop, driven).await;
     crashes(&cluster, &recorder).await;
     cluster.kill_all().await?;
     ended?;
@@ -66,6 +71,25 @@ pub(super) async fn run(options: &RunOptions, place: Place, scratch: &Path) -> R
         finish::keep_data(&cluster, &store).await?;
     }
     Ok(cli::exit_code(verdict))
+}
+
+/// Does it, but gives up a moment after somebody asked to stop: what is being undone then goes with the sandbox.
+async fn unless_stopped<T>(
+    stop: &watch::Receiver<bool>,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let mut stop = stop.clone();
+    let stopped = async {
+        // An error means that nobody can stop us any more: then nobody wants to.
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        sleep(STOP_GRACE).await;
+    };
+    tokio::select! {
+        done = work => done,
+        () = stopped => Err(Error::Stopped),
+    }
 }
 
 /// Records which processes ended though nobody ended them, and nothing was done to their files.
