@@ -118,5 +118,6 @@ pub(crate) const CHECKPOINT_EVERY: u64 = 4;
 /// a replica that lagged may have come up.
 pub(crate) const LOOK_ANYWAY_EVERY: u64 = 16;
 
-/// The journal's cache of recent entries, in bytes, for all groups.
-pub(crate) const JOURNAL_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// The journal's cache of recent entries, in bytes, for all groups: what is on its way to be applied and to followers. A
+/// follower that lags further reads what is in the system's cache.
+pub(crate) const JOURNAL_CACHE_BYTES: u64 = 16 * 1024 * 1024;

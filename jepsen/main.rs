@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use weir_jepsen::cli::{CheckOptions, CliError, ExportOptions};
 use weir_jepsen::doctor;
+use weir_jepsen::mutants::{self, MutantsOptions};
 use weir_jepsen::profile::{self, TestAllOptions};
 use weir_jepsen::run::{self, RunOptions};
 
@@ -22,6 +23,8 @@ enum Command {
     Run(RunOptions),
     /// Do many runs in a row
     TestAll(TestAllOptions),
+    /// Plant bugs in Weir, one at a time, and say which run finds each
+    Mutants(MutantsOptions),
     /// Say what this machine can do, and what will be skipped
     Doctor,
     /// Say what the checkers find in a history
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let ended = match command {
         Command::Run(options) => run::main(&options),
         Command::TestAll(options) => profile::main(&options),
+        Command::Mutants(options) => mutants::main(&options),
         Command::Doctor => doctor::main(),
         Command::Check(options) => return history_command(options.run()),
         Command::Export(options) => return history_command(options.run()),

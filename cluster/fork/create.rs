@@ -28,6 +28,10 @@ impl Router {
                 answer => return answer,
             }
         }
+        #[cfg(feature = "mutants")]
+        if weir_mutant::is(weir_mutant::Mutant::ForkBeforeRetain) {
+            return self.create_before_retain(name, create, request).await;
+        }
         let retained = self
             .retain(name, &create, request, uuid::Uuid::new_v4().as_u64_pair().0)
             .await?;

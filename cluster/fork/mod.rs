@@ -17,6 +17,8 @@
 
 mod boundary;
 mod create;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod read;
 mod settle;
 #[cfg(test)]

@@ -8,9 +8,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use prost::Message as _;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch as signal};
+use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio::time::Instant;
 use weir_proto::entry as pb;
 use weir_protocol::{Fault, Payload, Timestamp};
@@ -123,49 +125,51 @@ struct Batch {
     deadline: Instant,
 }
 
-/// Makes batches until the group is closed or gone.
+/// Makes batches until the group is closed or gone. One task does all of it: what a batch comes to is no work, and another
+/// task, woken on another thread, would only add the time that this takes.
 pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     let Proposals { mut queue, end } = proposals;
     let numbers = Arc::new(Mutex::new(Numbers::default()));
-    let under_way = Arc::new(Semaphore::new(BATCHES_UNDER_WAY));
+    let mut under_way = FuturesUnordered::new();
+    let mut was_alone = true;
     let mut held_back = None;
     loop {
-        let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else {
-            break;
+        let first = tokio::select! {
+            biased;
+            Some(()) = under_way.next() => continue,
+            first = next(&mut held_back, &mut queue), if under_way.len() < BATCHES_UNDER_WAY => first,
         };
-        let first = match held_back.take() {
-            Some(first) => Some(first),
-            None => queue.recv().await,
-        };
-        let Some(first) = first else {
-            break;
-        };
-        let Some(group) = group.upgrade() else {
+        let (Some(first), Some(group)) = (first, group.upgrade()) else {
             break;
         };
         // The runtime runs this task as soon as the first write wakes it. Whoever else is ready to write may come first, so
-        // that they share the batch: it carries about twice as many under load.
-        tokio::task::yield_now().await;
-        let max_bytes = group.fitting(MAX_BATCH_BYTES);
+        // that they share the batch: it carries about twice as many under load. A single writer does not wait for others.
+        if !was_alone || !under_way.is_empty() {
+            tokio::task::yield_now().await;
+        }
         let limits = Limits {
-            max_bytes,
+            max_bytes: group.fitting(MAX_BATCH_BYTES),
             // What needs no room is taken by a leader that refuses the rest.
             one_kind: group.is_refused.load(Ordering::Relaxed),
         };
-        let (mut batch, next) = gather(first, &mut queue, &numbers, group.shared.origin, limits);
-        held_back = next;
+        let (mut batch, other) = gather(first, &mut queue, &numbers, group.shared.origin, limits);
+        held_back = other;
+        was_alone = batch.answers.len() == 1;
         // The first attempt begins here, so that batches reach the leader in the order in which they were made.
         let attempt = group.attempt(&mut batch, &numbers).await;
         let numbers = Arc::clone(&numbers);
-        tokio::spawn(async move {
-            group.drive(batch, attempt, &numbers).await;
-            drop(permit);
-        });
+        under_way.push(async move { group.drive(batch, attempt, &numbers).await });
     }
-    // All permits are back when the last batch is answered.
-    let all = u32::try_from(BATCHES_UNDER_WAY).unwrap_or(u32::MAX);
-    let _ = under_way.acquire_many(all).await;
+    while under_way.next().await.is_some() {}
     end.send_replace(true);
+}
+
+/// What was held back from the last batch, or the next one in the queue.
+async fn next(held_back: &mut Option<Proposal>, queue: &mut mpsc::Receiver<Proposal>) -> Option<Proposal> {
+    match held_back.take() {
+        Some(first) => Some(first),
+        None => queue.recv().await,
+    }
 }
 
 /// What goes into a batch.

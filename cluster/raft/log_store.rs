@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::vote::RaftLeaderId as _;
-use openraft::{OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, OptionalSend, RaftLogReader};
 use prost::Message as _;
 use tokio::sync::oneshot;
 use weir_journal::{Callback, Journal, ReadError, ReplicaKey, SubmitError};
+use weir_mutant::Mutant;
 use weir_proto::raft as pb;
 
 use super::encode;
@@ -187,6 +188,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             payload: encode::payload_to_bytes(entry.payload),
         };
         let mut left: Vec<weir_journal::Entry> = entries.into_iter().map(entry).collect();
+        if let Some(last) = left
+            .last_mut()
+            .filter(|_| weir_mutant::take(Mutant::DropLastOnTruncate, self.key.group))
+        {
+            last.payload = encode::payload_to_bytes(EntryPayload::Blank);
+        }
         while let Some(rest) = self.split(&mut left) {
             self.submit(left, &Flushed::default()).await?;
             left = rest;
@@ -196,6 +203,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let keep = last_log_id.map(|log_id| log_id.index);
+        weir_mutant::mark(Mutant::DropLastOnTruncate, self.key.group);
         self.journal
             .truncate_after(self.key, keep, ignored())
             .map_err(submit_error)

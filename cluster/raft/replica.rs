@@ -290,6 +290,11 @@ impl Replica {
 
     /// Asks `to` to lead. Whether it does shows later.
     pub(crate) async fn hand_over(&self, to: u64) -> Result<(), WriteError> {
+        if to == self.id {
+            // openraft would have it wait for itself: it takes nothing more and sends no heartbeats, and with no other
+            // voter it stays so for ever.
+            return Ok(());
+        }
         let asked = self.raft.trigger().transfer_leader(to).await;
         asked.map_err(|fatal| WriteError::Stopped(fatal.to_string()))
     }

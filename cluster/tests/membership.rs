@@ -130,3 +130,16 @@ async fn a_leader_hands_over_on_request() {
             .is_err()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_to_hand_over_to_itself_goes_on() {
+    let (mut places, _) = places(1).await;
+    let node = places[0].open(|_| {}).await.unwrap();
+    node.streams().create(&name("s"), create_text()).await.unwrap();
+    until_led(&node).await;
+    for group in node.admin().groups().await {
+        node.admin().transfer(group.id, 1).await.unwrap();
+    }
+    append(&node, "s", "x").await;
+    assert_eq!(read_all(&node, "s", Consistency::Linearizable).await, "x");
+}

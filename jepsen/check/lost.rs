@@ -1,13 +1,14 @@
 //! Nothing acknowledged is lost, on any replica after healing, and nothing that was once read disappears.
 //!
 //! Lost messages are classed by their place among the acknowledged writes of the stream, by time: before the first that
-//! survived (`lost-prefix`), after the last (`lost-suffix`), or between (`lost-middle`); `lost-all` if none survived.
+//! survived (`lost-prefix`), after the last (`lost-suffix`), or between (`lost-middle`); `lost-all` if none survived. A
+//! stream that is gone as a whole is `stream-lost`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::verdict::{Became, Check, Findings, WriteFate};
 use super::view::{Fate, Kind, Segment, Stream, View, Write};
-use crate::history::{From, MessageId, Op, Outcome};
+use crate::history::{Consistency, From, MessageId, Op, Outcome};
 
 /// So many whole reads before the end are looked at besides the final ones.
 const WHOLE_READS: usize = 3;
@@ -25,6 +26,7 @@ pub(crate) fn check(view: &View<'_>) -> Check {
             findings.figure("unknown-writes", u64::from(write.fate == Fate::Unknown));
         }
         recovered(stream, &writes, &mut findings);
+        gone(view, stream, &mut findings);
         let witnesses = witnesses(view, stream);
         if witnesses.is_empty() && stream.one_life && !acknowledged.is_empty() {
             findings.undecided(format!("{} was never read to its end after its writes", stream.name));
@@ -34,6 +36,59 @@ pub(crate) fn check(view: &View<'_>) -> Check {
         }
     }
     findings.finish()
+}
+
+/// A stream that was there, and that nobody can have deleted, stays: all of it was lost if somebody is told that it is not
+/// there.
+fn gone(view: &View<'_>, stream: &Stream<'_>, findings: &mut Findings) {
+    // A fork's TTL may be its source's.
+    let is_endless = |name: &&str| {
+        let mut operations = view.streams.get(name).into_iter().flat_map(|stream| &stream.operations);
+        operations.all(|operation| {
+            !matches!(
+                operation.op,
+                Op::Create { ttl_ms: Some(_), .. } | Op::Fork { ttl_ms: Some(_), .. }
+            )
+        })
+    };
+    let seen = stream.operations.iter().copied();
+    let seen = seen.filter(|operation| matches!(operation.outcome, Outcome::Ok(_)));
+    let Some(there) = seen.min_by_key(|operation| operation.return_ns) else {
+        return;
+    };
+    if !stream.one_life || !view.ancestors(stream).iter().all(is_endless) {
+        return;
+    }
+    findings.figure("streams-that-stay", 1);
+    // A replica that lags may not have it yet; what its last final read says is final.
+    let mut last_final = BTreeMap::new();
+    let mut missed = Vec::new();
+    for operation in stream.operations.iter().copied() {
+        match &operation.op {
+            Op::FinalRead { .. } => drop(last_final.insert(operation.node, operation)),
+            Op::Read {
+                consistency: Consistency::Eventual,
+                ..
+            } => {}
+            // There it is the source that was not found.
+            Op::Fork { .. } => {}
+            _ => missed.push(operation),
+        }
+    }
+    missed.extend(last_final.into_values());
+    for operation in missed {
+        let is_gone = matches!(&operation.outcome, Outcome::Fail(failure) if matches!(failure.status, Some(404 | 410)));
+        if is_gone && operation.invoke_ns > there.return_ns {
+            findings.error("stream-lost", &[there.index, operation.index], || {
+                let node = operation.node.map_or(String::new(), |node| format!(" on n{node}"));
+                format!(
+                    "{}: it was there, nobody deleted it, and it is not there{node} ({})",
+                    stream.name,
+                    operation.op.f()
+                )
+            });
+        }
+    }
 }
 
 /// How many writes of unknown outcome turned out to be there.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,9 +12,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::connect::{Connect, Tcp};
 use crate::history::Failure;
 
 /// The most that one answer may have; nothing here is larger.
@@ -28,7 +29,8 @@ pub(crate) struct Whole {
 
 /// A connection to one node, made when it is needed.
 pub(crate) struct Http {
-    address: SocketAddr,
+    network: Arc<dyn Connect>,
+    node: u32,
     timeout: Duration,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
@@ -36,17 +38,23 @@ pub(crate) struct Http {
 impl Http {
     /// To `address`; no request may take longer than `timeout` in all.
     pub(crate) fn new(address: SocketAddr, timeout: Duration) -> Self {
+        Self::to(Arc::new(Tcp(vec![address])), 1, timeout)
+    }
+
+    /// To a node in some network.
+    pub(crate) fn to(network: Arc<dyn Connect>, node: u32, timeout: Duration) -> Self {
         Self {
-            address,
+            network,
+            node,
             timeout,
             sender: None,
         }
     }
 
     /// Another node from now on.
-    pub(crate) fn turn_to(&mut self, address: SocketAddr) {
-        if self.address != address {
-            self.address = address;
+    pub(crate) fn turn_to(&mut self, node: u32) {
+        if self.node != node {
+            self.node = node;
             self.sender = None;
         }
     }
@@ -114,7 +122,7 @@ impl Http {
     }
 
     async fn connect(&self, deadline: Instant) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let stream = match timeout_at(deadline, TcpStream::connect(self.address)).await {
+        let stream = match timeout_at(deadline, self.network.connect(self.node)).await {
             Ok(Ok(stream)) => stream,
             // Nothing was sent, whatever the reason.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -123,8 +131,6 @@ impl Http {
             Ok(Err(_)) => return Err(Failure::transport("unreachable")),
             Err(_) => return Err(Failure::transport("timeout")),
         };
-        // It costs time only.
-        let _ = stream.set_nodelay(true);
         let shaken = timeout(self.timeout, http1::handshake(TokioIo::new(stream))).await;
         let Ok(Ok((sender, connection))) = shaken else {
             return Err(Failure::transport("reset"));

@@ -7,6 +7,7 @@
 //! | `process` | kill -9, pause, pause and then kill, rolling restart |
 //! | `partition` | who reaches whom |
 //! | `packet` | how long it takes, what is lost, what comes in which order |
+//! | `amnesia` | a disk that is lost while another node lags |
 //! | `clock` | what time it is |
 //! | `power` | what was not synced |
 //! | `disk` | full, slow, read-only |
@@ -17,6 +18,7 @@
 //! | `transfer` | who leads |
 //! | `operator` | what an operator does about nodes: let in, send away, put in another's place |
 
+pub(crate) mod amnesia;
 pub(crate) mod clock;
 pub(crate) mod damage;
 pub(crate) mod disk;
@@ -59,10 +61,11 @@ pub(crate) enum Kind {
     Member,
     Transfer,
     Restart,
+    Amnesia,
 }
 
 /// All kinds, with what they do.
-pub(crate) const KINDS: [(Kind, &str, &str); 16] = [
+pub(crate) const KINDS: [(Kind, &str, &str); 17] = [
     (
         Kind::Kill,
         "kill",
@@ -103,6 +106,11 @@ pub(crate) const KINDS: [(Kind, &str, &str); 16] = [
         "restart",
         "a graceful restart of one node after the other",
     ),
+    (
+        Kind::Amnesia,
+        "amnesia",
+        "a disk that is lost, with what only it and one more had, while that one is cut off",
+    ),
 ];
 
 impl Kind {
@@ -118,7 +126,7 @@ impl Kind {
     pub(crate) fn missing(self, machine: &Machine) -> Option<String> {
         match self {
             Self::Kill | Self::Pause | Self::Partition | Self::Transfer | Self::Restart => None,
-            Self::Damage | Self::OldCopy | Self::Wipe | Self::Member => None,
+            Self::Damage | Self::OldCopy | Self::Wipe | Self::Amnesia | Self::Member => None,
             Self::Packet => machine.switch.missing(),
             Self::Clock => machine.faketime.missing(),
             Self::Power | Self::PowerAll => machine.power.missing(),
@@ -152,6 +160,7 @@ impl Kind {
             Self::Damage => damage::strike(stage).await,
             Self::OldCopy => old_copy::strike(stage).await,
             Self::Wipe => wipe::strike(stage).await,
+            Self::Amnesia => amnesia::strike(stage).await,
             Self::Member => member::strike(stage).await,
             Self::Transfer => transfer::strike(stage).await,
         }

@@ -1,6 +1,6 @@
 //! Many runs in a row: the few that guard every change, and the many that fill a night.
 
-mod plan;
+pub(crate) mod plan;
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};

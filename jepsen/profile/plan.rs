@@ -20,7 +20,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn new(workload: Workload, nemeses: &[Kind], time_s: u64, seed: u64) -> Self {
+    /// Three nodes at 200 operations per second.
+    pub(crate) fn new(workload: Workload, nemeses: &[Kind], time_s: u64, seed: u64) -> Self {
         Self {
             workload,
             nemeses: nemeses.to_vec(),

@@ -1,31 +1,23 @@
 //! The end of a run: all replicas agree, and say what they have.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::check::Verdict;
 use crate::cli;
-use crate::client::http::Http;
-use crate::client::perform::perform;
+use crate::client::{self, Tcp};
 use crate::cluster::command::run;
 use crate::cluster::{Cluster, Error, View};
-use crate::history::{Answer, Client, Failure, Mark, Op, Recorder, StateHash};
+use crate::history::{Mark, Recorder, StateHash};
 
 /// How long a healed cluster may take until every group has a leader and every replica has what the leader has. Longer
 /// than what is allowed, so that the history shows how long it took.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(45);
-
-/// How long one of the last reads may take, and how long they are repeated where a node lags.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-const FINAL_READS_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// So many streams that a node does not give after all that time are enough.
-const FEW: usize = 3;
 
 /// Waits until all nodes are ready and all groups are led, or for as long as makes sense.
 pub(super) async fn settle(cluster: &Cluster) {
@@ -87,70 +79,16 @@ async fn hashes(cluster: &Cluster, recorder: &Recorder, view: &View) -> bool {
     are_level
 }
 
-/// Every stream as every node has it by itself, once that is as far as its tail was when it was asked for it.
+/// Every stream as every node has it by itself.
 pub(super) async fn read_all(cluster: &Arc<Cluster>, recorder: &Recorder, streams: &[String]) {
-    let streams: Arc<[String]> = streams.into();
-    let deadline = Instant::now() + FINAL_READS_TIMEOUT;
-    let mut readers = JoinSet::new();
-    for node in cluster.members() {
-        let mut reader = Reader {
-            client: recorder.client(),
-            http: Http::new(node.addresses.client, READ_TIMEOUT),
-            node: node.id,
-            deadline,
-        };
-        let streams = Arc::clone(&streams);
-        readers.spawn(async move {
-            let mut failed = 0;
-            for stream in streams.iter() {
-                failed += usize::from(!reader.read(stream).await);
-                // A node that cannot give some streams in time is known well enough.
-                if failed >= FEW && Instant::now() >= reader.deadline {
-                    return;
-                }
-            }
-        });
+    let members: Vec<_> = cluster.members().collect();
+    let highest = members.iter().map(|node| node.id).max().unwrap_or(0);
+    let mut addresses = vec![SocketAddr::from(([127, 0, 0, 1], 0)); highest as usize];
+    for node in &members {
+        addresses[node.id as usize - 1] = node.addresses.client;
     }
-    while readers.join_next().await.is_some() {}
-}
-
-/// Reads what one node has.
-struct Reader {
-    client: Client,
-    http: Http,
-    node: u32,
-    deadline: Instant,
-}
-
-impl Reader {
-    /// Whether the node gave the stream as far as it must.
-    async fn read(&mut self, stream: &str) -> bool {
-        let stream = || stream.to_owned();
-        loop {
-            let tail = self.perform(Op::Head { stream: stream() }).await;
-            let read = self.perform(Op::FinalRead { stream: stream() }).await;
-            let is_done = match (tail, read) {
-                (Ok(tail), Ok(read)) => read.next >= tail.next && read.closed == tail.closed,
-                // Gone, and known to be.
-                (Err(tail), Err(read)) => tail.is_definite() && read.is_definite(),
-                (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
-            };
-            if is_done || Instant::now() >= self.deadline {
-                return is_done;
-            }
-            sleep(Duration::from_millis(200)).await;
-        }
-    }
-
-    async fn perform(&mut self, op: Op) -> Result<Answer, Failure> {
-        let pending = self.client.invoke(Some(self.node), op.clone());
-        let result = perform(&mut self.http, &op).await;
-        match &result {
-            Ok(answer) => pending.ok(answer.clone()),
-            Err(failure) => pending.fail(failure.clone()),
-        }
-        result
-    }
+    let nodes = members.iter().map(|node| node.id).collect();
+    client::read_all(Arc::new(Tcp(addresses)), nodes, recorder, streams).await;
 }
 
 /// Judges the history in this folder and writes the report.

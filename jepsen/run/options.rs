@@ -43,6 +43,9 @@ pub struct RunOptions {
     /// Use loopback and proxies even where namespaces could be had
     #[arg(long)]
     pub(crate) loopback: bool,
+    /// Further settings of all nodes, `KEY=VALUE` by the names that `weir config` has, with commas in between
+    #[arg(long = "set", value_delimiter = ',', value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
     /// Which planted bug is active, in a program that was built with them
     #[arg(long, hide = true)]
     pub(crate) mutant: Option<String>,
@@ -67,7 +70,24 @@ impl RunOptions {
         command.push_str(&format!(
             " --nodes {nodes} --replication {replication} --time {time} --rate {rate} --seed {seed} --groups {groups}"
         ));
+        if !self.settings.is_empty() {
+            let settings: Vec<String> = self
+                .settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            command.push_str(&format!(" --set {}", settings.join(",")));
+        }
+        if let Some(mutant) = &self.mutant {
+            command.push_str(&format!(" --mutant {mutant}"));
+        }
         command
+    }
+
+    /// The settings as flags of `weir serve`.
+    pub(crate) fn flags(&self) -> impl Iterator<Item = String> {
+        let flag = |(key, value): &(String, String)| [format!("--{}", key.replace('_', "-")), value.clone()];
+        self.settings.iter().flat_map(flag)
     }
 
     /// How many replicas a group has.
@@ -79,4 +99,9 @@ impl RunOptions {
     pub(crate) fn nemeses(&self) -> Vec<String> {
         self.nemesis.iter().map(|kind| kind.name().to_owned()).collect()
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }

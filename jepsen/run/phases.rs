@@ -14,17 +14,21 @@ use super::finish;
 use super::options::RunOptions;
 use crate::check::{self, Verdict};
 use crate::cli;
+use crate::client::Tcp;
 use crate::cluster::{Cluster, Error, Place, Setup, binary, sandbox};
 use crate::doctor::Machine;
 use crate::history::{self, CRASH, Fault, Limits, LogFile, Mark, Recorder, Run};
 use crate::nemesis::{self, Kind, Stage};
-use crate::workload::Load;
+use crate::workload::{Load, LoadOptions};
 
 /// Further load after healing, to see that all works again.
 const AFTERGLOW: Duration = Duration::from_secs(3);
 
 /// How long a run that is asked to stop may take to end what it is at.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a client waits for an answer. The server may try for 15 s, so some outcomes stay unknown here that it knows.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Crashes are numbered from here, faults from 1.
 const FIRST_CRASH: u64 = 1_000_000;
@@ -116,19 +120,20 @@ async fn drive(
     stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let (end_load, load_ended) = watch::channel(false);
-    let addresses = cluster.members().map(|node| node.addresses.client).collect();
+    let addresses: Vec<_> = cluster.members().map(|node| node.addresses.client).collect();
     let workload = options.workload;
-    let load = Load::new(
-        recorder.clone(),
-        addresses,
-        options.seed,
-        options.rate,
-        workload.clients(),
-        load_ended,
-    );
+    let load = Load::new(LoadOptions {
+        recorder: recorder.clone(),
+        nodes: u32::try_from(addresses.len()).unwrap_or(1),
+        network: Arc::new(Tcp(addresses)),
+        seed: options.seed,
+        interval: Duration::from_secs_f64(f64::from(workload.clients()) / options.rate.max(1) as f64),
+        request_timeout: REQUEST_TIMEOUT,
+        stop: load_ended,
+    });
     workload.prepare(&load).await;
     recorder.mark(Mark::Started);
-    let mut clients = workload.start(&load);
+    let mut clients = workload.start(&load, workload.clients());
 
     let deadline = Instant::now() + Duration::from_secs(options.time);
     let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -211,6 +216,7 @@ fn setup(
     ];
     let mut flags = flags.map(str::to_owned).to_vec();
     flags.extend(["--replication-factor".to_owned(), options.replicas().to_string()]);
+    flags.extend(options.flags());
     let mutant = options
         .mutant
         .iter()

@@ -1,5 +1,6 @@
 //! What goes wrong.
 
+use crate::network::node_name;
 use crate::plan::signed;
 use crate::rng::Rng;
 
@@ -48,6 +49,46 @@ pub enum Fault {
 impl Fault {
     /// How many kinds there are.
     pub(crate) const KINDS: u64 = 13;
+
+    /// What kind it is.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Kill(_) => "kill",
+            Self::PowerLoss(..) => "power-loss",
+            Self::Restart(_) => "restart",
+            Self::Partition(..) => "partition",
+            Self::OneWay(..) => "one-way",
+            Self::Hold(..) => "hold",
+            Self::Unreachable(_) => "unreachable",
+            Self::Latency(_) => "latency",
+            Self::SyncFails(..) => "sync-fails",
+            Self::Full(..) => "full-disk",
+            Self::SlowDisk(..) => "slow-disk",
+            Self::Clock(..) => "clock",
+            Self::Transfer(..) => "transfer",
+        }
+    }
+
+    /// The nodes that it is about, as histories name them.
+    #[must_use]
+    pub fn targets(&self) -> Vec<String> {
+        let names = |nodes: &[usize]| nodes.iter().map(|node| node_name(*node)).collect();
+        match self {
+            Self::Kill(nodes) | Self::PowerLoss(nodes, _) => names(nodes),
+            Self::Partition(one, other) | Self::OneWay(one, other) | Self::Hold(one, other) => {
+                names(&[one.as_slice(), other].concat())
+            }
+            Self::Restart(node)
+            | Self::Unreachable(node)
+            | Self::SyncFails(node, _)
+            | Self::Full(node, _)
+            | Self::SlowDisk(node, _)
+            | Self::Clock(node, _)
+            | Self::Transfer(_, node) => names(&[*node]),
+            Self::Latency(_) => Vec::new(),
+        }
+    }
 
     /// Draws one of a kind.
     pub(crate) fn draw(rng: &mut Rng, kind: u64, nodes: usize, latency_ms: u64) -> Self {

@@ -2,11 +2,13 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `runner/` | the commands; seeds in processes of their own |
 //! | `seed` | one seed in this process |
 //! | `plan`, `fault` | what a seed decides: the cluster, the load, what goes wrong and when |
 //! | `world` | the simulation step by step: faults, restarts, phases |
 //! | `node` | one node: its hardware and its process |
 //! | `script` | what clients do |
+//! | `judge` | what the checkers say of what they saw |
 //! | `invariant/` | what must hold after every step |
 //! | `disk`, `files` | a disk that loses what was not synced, for the journal and for redb |
 //! | `network`, `links` | connections, and which of them are cut |
@@ -26,12 +28,14 @@ pub mod fault;
 pub mod files;
 pub mod invariant;
 pub mod journal;
+pub mod judge;
 mod links;
 pub mod network;
 pub mod node;
 mod panics;
 pub mod plan;
 pub mod rng;
+pub mod runner;
 pub mod script;
 pub mod seed;
 pub mod trace;

@@ -1,28 +1,40 @@
-//! `sim`: runs seeds.
+//! The `sim` binary.
 
-use weir_sim::seed::{Keep, run};
+use std::process::ExitCode;
 
-fn main() {
-    let mut args = std::env::args().skip(1);
-    let seed = args.next().and_then(|text| text.parse().ok()).unwrap_or(1);
-    let level = match args.next().as_deref() {
-        Some("debug") => tracing::Level::DEBUG,
-        Some("trace") => tracing::Level::TRACE,
-        _ => tracing::Level::INFO,
+use clap::{Parser, Subcommand};
+use weir_sim::runner::{ManyOptions, RunOptions, TwiceOptions};
+
+/// Deterministic simulation of whole Weir clusters.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one seed
+    Run(RunOptions),
+    /// Run seed after seed, each in a process of its own
+    Many(ManyOptions),
+    /// Run seeds twice, each time in a process of its own, and compare histories and traces byte for byte
+    Twice(TwiceOptions),
+}
+
+/// The exit code when the harness itself failed; 1 says that a seed did.
+const NO_RUN: u8 = 3;
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let ended = match command {
+        Command::Run(options) => options.run(),
+        Command::Many(options) => options.run(),
+        Command::Twice(options) => options.run(),
     };
-    let echo = args.next().is_some();
-    let ran = run(
-        seed,
-        Keep {
-            trace: !echo,
-            echo,
-            level,
-        },
-    );
-    print!("{}", ran.trace);
-    print!("{}", String::from_utf8_lossy(&ran.outcome.history));
-    println!(
-        "{seed} {:016x} {:?} {:?} {}ms",
-        ran.hash, ran.outcome.violation, ran.outcome.counts, ran.outcome.elapsed_ms
-    );
+    ended.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(NO_RUN)
+    })
 }

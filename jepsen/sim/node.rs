@@ -12,7 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::Notify;
 use turmoil::net::TcpListener;
 use weir_cluster::{Network, Node, NodeOptions, Platform, Probe, StorageKind, Threads};
-use weir_http::{Settings, ShutdownSignal};
+use weir_http::{FrontEnd, Settings, ShutdownSignal};
 use weir_journal::Journal;
 
 use crate::clock::SimClock;
@@ -144,11 +144,11 @@ async fn live(machine: &Rc<Machine>, plan: &ClusterPlan) -> Result<String, Box<d
         ..Settings::default()
     };
     let (_trigger, shutdown) = ShutdownSignal::new();
-    let router = weir_http::router(node.streams(), Arc::new(machine.clock.clone()), settings, shutdown);
+    let front_end = FrontEnd::new(node.streams(), Arc::new(machine.clock.clone()), settings, shutdown);
     trace::line(&format!("n{} is open", machine.number));
     Ok(tokio::select! {
         failure = node.failed() => failure,
-        () = serve(listener, router) => String::new(),
+        () = serve(listener, front_end) => String::new(),
         () = obey(machine, &node) => String::new(),
         () = machine.stop.notified() => match node.close().await {
             Ok(()) => "asked to".to_owned(),
@@ -170,12 +170,12 @@ async fn obey(machine: &Machine, node: &Node) {
 }
 
 /// Serves clients.
-async fn serve(listener: TcpListener, router: axum::Router) {
+async fn serve(listener: TcpListener, front_end: FrontEnd) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(front_end.clone());
         tokio::spawn(async move {
             let mut builder = auto::Builder::new(TokioExecutor::new());
             builder.http1().timer(TokioTimer::new());

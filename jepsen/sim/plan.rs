@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use weir_jepsen::check;
+use weir_jepsen::history::{Limits, Run};
+use weir_jepsen::workload::Workload;
+
 use crate::fault::{Fault, Timed};
 use crate::journal::JournalPlan;
 use crate::node::ClusterPlan;
@@ -22,18 +26,19 @@ pub struct Plan {
     pub skews_ms: Vec<i64>,
     /// When each node is started, in milliseconds.
     pub starts_ms: Vec<u64>,
-    /// How many clients there are.
-    pub clients: usize,
-    /// How many streams they share.
-    pub streams: usize,
-    /// The longest pause between two operations of a client, in milliseconds.
-    pub think_ms: u64,
+    /// What clients do, and how many there are of each kind.
+    pub workloads: Vec<(Workload, u32)>,
+    /// The pause between two operations of a client.
+    pub think: Duration,
     /// How long a client waits for an answer.
     pub request_timeout: Duration,
     /// How long the load runs.
     pub load: Duration,
     /// The faults, by time since the load began.
     pub faults: Vec<Timed>,
+    /// Of so many changes of a replica's state one is looked at. That makes a checkpoint, so that seeds that look often
+    /// see other restarts than those that look seldom.
+    pub look_at_one_of: u64,
 }
 
 /// Of 100 seeds, how many have no fault at all: what fails there is no fault's doing.
@@ -74,16 +79,94 @@ impl Plan {
             latency_ms: (1, slowest),
             skews_ms: (0..nodes).map(|_| signed(rng, skew)).collect(),
             starts_ms: (0..nodes).map(|_| rng.below(1500)).collect(),
-            clients: rng.between(2, 6) as usize,
-            streams: rng.between(2, 8) as usize,
-            think_ms: *rng.pick(&[5, 40, 200]),
-            request_timeout: Duration::from_millis(*rng.pick(&[1_000, 3_000, 20_000])),
+            workloads: workloads(&mut Rng::of(seed, "workloads"), nodes as u64),
+            think: Duration::from_millis(*rng.pick(&[20, 60, 200])),
+            request_timeout: Duration::from_millis(*rng.pick(&[1_000, 3_000, 10_000])),
             load: Duration::from_millis(load_ms),
             faults: Vec::new(),
+            look_at_one_of: *rng.pick(&[4, 40, u64::MAX]),
         };
         plan.faults = faults(&mut Rng::of(seed, "faults"), nodes, load_ms, slowest);
         plan
     }
+}
+
+impl Plan {
+    /// What the history says of it.
+    #[must_use]
+    pub fn head(&self) -> Run {
+        let names: Vec<&str> = self.workloads.iter().map(|(workload, _)| workload.name()).collect();
+        let expected = match self.workloads.as_slice() {
+            [(workload, _)] => check::expected(workload.name()),
+            _ => &[],
+        };
+        Run {
+            workload: names.join("+"),
+            nodes: u32::try_from(self.cluster.nodes).unwrap_or(u32::MAX),
+            replication: 3,
+            seed: self.seed,
+            time_s: self.load.as_secs(),
+            place: "simulation".to_owned(),
+            command: crate::runner::command(self.seed),
+            expects: expected.iter().map(|name| (*name).to_owned()).collect(),
+            limits: Limits {
+                min_ok: MIN_OK,
+                clock_error_ms: self.clock_error_ms(),
+                // A node collects what its reads renew, and tells it when it can: it may end first, or be cut off.
+                renew_lag_ms: match self.faults.is_empty() {
+                    true => Limits::default().renew_lag_ms,
+                    false => RENEW_LAG_MS,
+                },
+                ..Limits::default()
+            },
+            ..Run::default()
+        }
+    }
+
+    /// How far two clocks may be apart.
+    fn clock_error_ms(&self) -> u64 {
+        let faults = self.faults.iter().filter_map(|timed| match timed.fault {
+            Fault::Clock(_, skew_ms) => Some(skew_ms),
+            _ => None,
+        });
+        let skews = self.skews_ms.iter().copied();
+        let largest = faults.chain(skews).map(i64::unsigned_abs).max();
+        2 * largest.unwrap_or(0)
+    }
+}
+
+/// Operations that must have succeeded for a verdict: simulations are short.
+const MIN_OK: u64 = 30;
+
+/// How long renewals by reads may take where things go wrong: longer than any TTL, so that such reads do not count.
+const RENEW_LAG_MS: u64 = 60_000;
+
+/// Of 100 seeds, how many have two workloads.
+const MIXED_SEEDS: u64 = 30;
+
+/// What clients do; those that others build on more often.
+const WORKLOADS: [Workload; 12] = [
+    Workload::Queue,
+    Workload::Queue,
+    Workload::Producer,
+    Workload::Producer,
+    Workload::Producer,
+    Workload::Tail,
+    Workload::Live,
+    Workload::Close,
+    Workload::Fork,
+    Workload::Fork,
+    Workload::Ttl,
+    Workload::Churn,
+];
+
+/// The first client of each node writes, in most workloads; there are some more.
+fn workloads(rng: &mut Rng, nodes: u64) -> Vec<(Workload, u32)> {
+    let first = *rng.pick(&WORKLOADS);
+    let second = rng.chance(MIXED_SEEDS).then(|| *rng.pick(&WORKLOADS));
+    let kinds = [Some(first), second.filter(|second| *second != first)];
+    let count = |rng: &mut Rng| u32::try_from(nodes + rng.between(1, 4)).unwrap_or(u32::MAX);
+    kinds.into_iter().flatten().map(|kind| (kind, count(rng))).collect()
 }
 
 /// A number from -`most` to `most`.

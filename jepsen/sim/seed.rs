@@ -45,8 +45,13 @@ pub fn run(seed: u64, keep: Keep) -> Ran {
         trace::begin(keep.trace, keep.echo);
         let plan = Plan::of(seed);
         trace::line(&format!("{plan:?}"));
-        let script = Rc::new(Script::new(plan.clone()));
-        let outcome = World::new(plan, script).run();
+        let outcome = match Script::new(plan.clone()) {
+            Ok(script) => World::new(plan, Rc::new(script)).run(),
+            Err(error) => Outcome {
+                violation: Some(format!("there is no history: {error}")),
+                ..Outcome::default()
+            },
+        };
         trace::line(&format!("ended {:?} {:?}", outcome.violation, outcome.counts));
         let (trace, hash) = trace::end();
         Ran { outcome, trace, hash }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use turmoil::Sim;
+use weir_jepsen::history::{self, Mark, Stage, StateHash};
 
 use crate::clock::SimClock;
 use crate::disk::SimDisk;
 use crate::fault::Fault;
 use crate::invariant::{Counts, Invariants, Violation};
 use crate::journal::Steps;
+use crate::judge::{Judged, judge};
 use crate::links::Links;
 use crate::network::node_name;
 use crate::node::Machine;
@@ -30,7 +32,10 @@ const FORM_LIMIT_MS: u64 = 60_000;
 /// See [`FORM_LIMIT_MS`].
 const HEAL_LIMIT_MS: u64 = 30_000;
 
-/// How long the last reads may take.
+/// How long clients go on after healing, once all is well.
+const AFTERGLOW_MS: u64 = 2_000;
+
+/// How long the last operations under way may take, and the last reads.
 const END_LIMIT_MS: u64 = 60_000;
 
 /// States are compared to the last one so many milliseconds after all is well.
@@ -52,8 +57,18 @@ pub struct Outcome {
     pub ends: u64,
     /// Sectors that were lost with power.
     pub lost_sectors: u64,
+    /// How many faults of each kind began.
+    pub faults: BTreeMap<String, u64>,
+    /// Operations of clients.
+    pub operations: u64,
+    /// Operations that succeeded.
+    pub succeeded: u64,
     /// The history, as JSON lines.
     pub history: Vec<u8>,
+    /// What the checkers say of it.
+    pub verdict: String,
+    /// What they found wrong.
+    pub findings: String,
 }
 
 /// Whether a node has a process.
@@ -88,9 +103,11 @@ pub struct World {
     /// When the load began.
     load_ms: Option<u64>,
     next_fault: usize,
-    ends: BTreeMap<(u64, u64), End>,
+    /// By time and number.
+    ends: BTreeMap<(u64, u64), (End, Fault)>,
     last_id: u64,
     ended: u64,
+    begun: BTreeMap<String, u64>,
 }
 
 impl World {
@@ -108,7 +125,7 @@ impl World {
             .tcp_capacity(1 << 16)
             .enable_random_order();
         let mut sim = builder.build();
-        let invariants = Invariants::new(plan.seed);
+        let invariants = Invariants::new(plan.seed, plan.look_at_one_of);
         let mut machines = Vec::new();
         for number in 1..=plan.cluster.nodes {
             let machine = Rc::new(machine(&plan, number, &invariants));
@@ -134,27 +151,45 @@ impl World {
             ends: BTreeMap::new(),
             last_id: 0,
             ended: 0,
+            begun: BTreeMap::new(),
             plan,
         }
     }
 
     /// Runs it to its end.
     pub fn run(mut self) -> Outcome {
-        let violation = self.phases().err();
+        let mut violation = self.phases().err().map(|violation| violation.to_string());
+        if let Err(error) = self.script.recorder.finish() {
+            violation.get_or_insert(format!("the history cannot be written: {error}"));
+        }
+        let history = self.script.history();
+        let judged = match &violation {
+            None => judge(&history),
+            Some(_) => Judged {
+                verdict: "cut off".to_owned(),
+                ..Judged::default()
+            },
+        };
+        let violation = violation.or(judged.violation);
         if let Some(violation) = &violation {
             trace::line(&format!("VIOLATION {violation}"));
         }
         Outcome {
-            violation: violation.map(|violation| violation.to_string()),
+            violation,
             counts: self.invariants.counts(),
             elapsed_ms: self.now_ms,
             ends: self.ended,
+            faults: self.begun,
             lost_sectors: self
                 .machines
                 .iter()
                 .map(|machine| machine.disk.counters().lost_sectors)
                 .sum(),
-            history: self.script.history(),
+            operations: judged.operations,
+            succeeded: judged.succeeded,
+            history,
+            verdict: judged.verdict,
+            findings: judged.findings,
         }
     }
 
@@ -172,19 +207,56 @@ impl World {
         }
         self.heal()?;
         trace::line("healed");
+        self.script.recorder.mark(Mark::Healed);
         self.script.set_phase(Phase::Heal);
+        self.until("all nodes take writes again", HEAL_LIMIT_MS, |world| {
+            world.script.phase() == Phase::Glow && world.is_led()
+        })?;
+        self.pass(AFTERGLOW_MS)?;
+        self.script.set_phase(Phase::Stop);
+        self.until("the last operations end", END_LIMIT_MS, |world| {
+            world.script.phase() == Phase::Level
+        })?;
         self.until("all is well again", HEAL_LIMIT_MS, |world| world.is_well())?;
         trace::line("converged");
-        for _ in 0..SETTLE_MS {
-            self.step()?;
-        }
+        self.script.recorder.mark(Mark::Converged);
+        self.pass(SETTLE_MS)?;
         self.script.set_phase(Phase::End);
         self.until("the last reads end", END_LIMIT_MS, |world| {
             world.script.phase() == Phase::Done
         })?;
         self.until("replicas are level", HEAL_LIMIT_MS, |world| world.is_well())?;
         self.invariants.check_states(&self.machines)?;
+        self.record_states();
         self.same_slots()
+    }
+
+    fn pass(&mut self, time_ms: u64) -> Result<(), Violation> {
+        for _ in 0..time_ms {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// What replicas say of their states, for the checker.
+    fn record_states(&self) {
+        for machine in &self.machines {
+            let Some((probe, _)) = machine.looked_at() else {
+                continue;
+            };
+            for view in probe.replicas() {
+                // That states can be read was looked at just now.
+                if let Ok((applied, hash)) = probe.state_hash(view.group) {
+                    let hash = StateHash {
+                        group: view.group,
+                        applied,
+                        hash: format!("{hash:032x}"),
+                    };
+                    let node = u32::try_from(machine.number).unwrap_or(u32::MAX);
+                    self.script.recorder.state_hash(node, hash);
+                }
+            }
+        }
     }
 
     fn until(&mut self, what: &'static str, limit_ms: u64, done: impl Fn(&Self) -> bool) -> Result<(), Violation> {
@@ -206,6 +278,7 @@ impl World {
     fn step(&mut self) -> Result<(), Violation> {
         self.now_ms += STEP_MS;
         trace::at(self.now_ms);
+        self.script.set_now(self.now_ms);
         if let Err(error) = self.sim.step() {
             let seen = error.to_string();
             return Err(Violation {
@@ -313,19 +386,42 @@ impl World {
         {
             self.next_fault += 1;
             trace::line(&format!("fault {:?} for {} ms", timed.fault, timed.lasts_ms));
+            *self.begun.entry(timed.fault.name().to_owned()).or_default() += 1;
             self.begin(&timed.fault, timed.lasts_ms);
         }
         Ok(())
     }
 
-    fn ends_in(&mut self, lasts_ms: u64, end: End) {
-        self.last_id += 1;
-        self.ends.insert((self.now_ms + lasts_ms, self.last_id), end);
+    /// Records one end of a fault.
+    fn record(&self, id: u64, fault: &Fault, stage: Stage) {
+        self.script.recorder.fault(history::Fault {
+            id,
+            name: fault.name().to_owned(),
+            stage,
+            targets: fault.targets(),
+            effect: None,
+            evidence: String::new(),
+        });
     }
 
     fn begin(&mut self, fault: &Fault, lasts_ms: u64) {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.record(id, fault, Stage::Begin);
+        let end = match self.strike(id, fault) {
+            Some(end) => end,
+            None => return self.record(id, fault, Stage::End),
+        };
+        self.ends.insert((self.now_ms + lasts_ms, id), (end, fault.clone()));
+    }
+
+    /// Lets a fault begin; gives what ends it, unless it is a single blow.
+    fn strike(&mut self, id: u64, fault: &Fault) -> Option<End> {
         match fault {
-            Fault::Kill(nodes) => nodes.iter().for_each(|node| self.end(node - 1, false)),
+            Fault::Kill(nodes) => {
+                nodes.iter().for_each(|node| self.end(node - 1, false));
+                None
+            }
             Fault::PowerLoss(nodes, changes) => {
                 for node in nodes {
                     match changes {
@@ -333,44 +429,53 @@ impl World {
                         changes => self.machines[node - 1].disk.set_fuse(Some(*changes)),
                     }
                 }
+                None
             }
-            Fault::Restart(node) => self.machines[node - 1].stop.notify_waiters(),
+            Fault::Restart(node) => {
+                self.machines[node - 1].stop.notify_waiters();
+                None
+            }
             Fault::Partition(..) | Fault::OneWay(..) | Fault::Hold(..) | Fault::Unreachable(_) => {
-                self.last_id += 1;
-                let id = self.last_id;
                 self.links.cut(&self.sim, id, fault);
-                self.ends.insert((self.now_ms + lasts_ms, id), End::Cut(id));
+                Some(End::Cut(id))
             }
             Fault::Latency(most_ms) => {
                 self.sim.set_max_message_latency(Duration::from_millis(*most_ms));
-                self.ends_in(lasts_ms, End::Latency);
+                Some(End::Latency)
             }
             Fault::SyncFails(node, syncs) => {
                 self.machines[node - 1].disk.set_sync_fuse(Some(*syncs));
-                self.ends_in(lasts_ms, End::SyncFails(*node));
+                Some(End::SyncFails(*node))
             }
             Fault::Full(node, bytes) => {
                 let disk = &self.machines[node - 1].disk;
                 disk.set_capacity(disk.used() + bytes);
-                self.ends_in(lasts_ms, End::Capacity(*node));
+                Some(End::Capacity(*node))
             }
             Fault::SlowDisk(node, sync_ms) => {
                 self.machines[node - 1].steps.set_sync_ms(Some(*sync_ms));
-                self.ends_in(lasts_ms, End::SlowDisk(*node));
+                Some(End::SlowDisk(*node))
             }
-            Fault::Clock(node, skew_ms) => self.machines[node - 1].clock.set_skew(*skew_ms),
-            Fault::Transfer(group, node) => self.machines[node - 1].ask_to_lead(*group, *node as u64),
+            Fault::Clock(node, skew_ms) => {
+                self.machines[node - 1].clock.set_skew(*skew_ms);
+                None
+            }
+            Fault::Transfer(group, node) => {
+                self.machines[node - 1].ask_to_lead(*group, *node as u64);
+                None
+            }
         }
     }
 
     fn end_faults(&mut self) {
         while let Some(entry) = self.ends.first_entry().filter(|entry| entry.key().0 <= self.now_ms) {
-            let end = entry.remove();
-            self.undo(&end);
+            let ((_, id), (end, fault)) = entry.remove_entry();
+            self.undo(id, &end, &fault);
         }
     }
 
-    fn undo(&mut self, end: &End) {
+    fn undo(&mut self, id: u64, end: &End, fault: &Fault) {
+        self.record(id, fault, Stage::End);
         trace::line(&format!("end of {end:?}"));
         match end {
             End::Cut(id) => self.links.mend(&self.sim, *id),
@@ -385,8 +490,8 @@ impl World {
 
     /// Ends every fault, and starts whoever is down.
     fn heal(&mut self) -> Result<(), Violation> {
-        for (_, end) in std::mem::take(&mut self.ends) {
-            self.undo(&end);
+        for ((_, id), (end, fault)) in std::mem::take(&mut self.ends) {
+            self.undo(id, &end, &fault);
         }
         for at in 0..self.machines.len() {
             let machine = &self.machines[at];
@@ -397,6 +502,20 @@ impl World {
             }
         }
         self.step()
+    }
+
+    /// Whether every node runs and every group is led.
+    fn is_led(&self) -> bool {
+        let mut led = BTreeMap::new();
+        for machine in &self.machines {
+            let Some((probe, _)) = machine.looked_at() else {
+                return false;
+            };
+            for view in probe.replicas() {
+                *led.entry(view.group).or_insert(false) |= view.leads;
+            }
+        }
+        led.len() as u64 == self.plan.cluster.groups + 1 && led.values().all(|led| *led)
     }
 
     /// Whether every node runs and all replicas have applied the same.

@@ -27,23 +27,32 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-pub(crate) use worker::{Load, Worker};
+pub(crate) use worker::Worker;
+pub use worker::{Load, LoadOptions};
 
 /// A workload, by the name that the command line has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Workload {
+pub enum Workload {
+    /// Appends, and reads on every node.
     Queue,
+    /// Idempotent producers that repeat, and fence each other.
     Producer,
+    /// Where streams end, as every node has it.
     Tail,
+    /// Readers that stay, and come back.
     Live,
+    /// Streams that end.
     Close,
+    /// Streams that begin as others.
     Fork,
+    /// Streams that expire.
     Ttl,
+    /// Streams deleted and made again.
     Churn,
 }
 
 /// All workloads, with what they do.
-pub(crate) const WORKLOADS: [(Workload, &str, &str); 8] = [
+pub const WORKLOADS: [(Workload, &str, &str); 8] = [
     (Workload::Queue, "queue", "appends, and reads on every node"),
     (
         Workload::Producer,
@@ -68,18 +77,19 @@ pub(crate) const WORKLOADS: [(Workload, &str, &str); 8] = [
 
 impl Workload {
     /// Its name on the command line and in histories.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         let found = WORKLOADS.iter().find(|(workload, ..)| *workload == self);
         found.map_or("", |(_, name, _)| name)
     }
 
-    /// How many clients it has.
+    /// How many clients it has on real nodes.
     pub(crate) const fn clients(self) -> u32 {
         12
     }
 
     /// Makes the streams that all clients share.
-    pub(crate) async fn prepare(self, load: &Arc<Load>) {
+    pub async fn prepare(self, load: &Arc<Load>) {
         let mut worker = Worker::new(load, 0);
         match self {
             Self::Queue => queue::prepare(&mut worker).await,
@@ -93,10 +103,10 @@ impl Workload {
         }
     }
 
-    /// Starts all clients. Each ends when the load is told to stop and its operation under way has ended.
-    pub(crate) fn start(self, load: &Arc<Load>) -> JoinSet<()> {
+    /// Starts its clients. Each ends when the load is told to stop and its operation under way has ended.
+    pub fn start(self, load: &Arc<Load>, count: u32) -> JoinSet<()> {
         let mut clients = JoinSet::new();
-        for index in 0..self.clients() {
+        for index in 0..count {
             let worker = Worker::new(load, index);
             match self {
                 Self::Queue => clients.spawn(queue::work(worker, index)),

@@ -1,7 +1,6 @@
 //! A client: a process of the history, a connection to one node, and a pace.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,25 +9,37 @@ use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::client::Connect;
 use crate::client::http::Http;
 use crate::client::live::{self, Cut};
 use crate::client::perform::perform;
 use crate::history::{Answer, Client, Failure, MessageId, Op, Recorder};
 
-/// How long a client waits for an answer. The server may try for 15 s, so some outcomes stay unknown here that it knows.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How long a client rests after a connection that did not work.
 const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 
-/// What all clients of a run share.
-pub(crate) struct Load {
-    recorder: Recorder,
-    nodes: Vec<SocketAddr>,
-    seed: u64,
+/// What clients are told.
+pub struct LoadOptions {
+    /// Where everything is recorded.
+    pub recorder: Recorder,
+    /// How nodes are reached.
+    pub network: Arc<dyn Connect>,
+    /// How many there are.
+    pub nodes: u32,
+    /// What clients draw from.
+    pub seed: u64,
     /// Time between two operations of one client.
-    interval: Duration,
-    stop: watch::Receiver<bool>,
+    pub interval: Duration,
+    /// How long a client waits for an answer. The server may try for longer, so that some outcomes stay unknown here that
+    /// it knows.
+    pub request_timeout: Duration,
+    /// Turns true when clients are to end.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What all clients of a run share.
+pub struct Load {
+    options: LoadOptions,
     streams: Mutex<BTreeSet<String>>,
     /// Names that clients made up and others may use.
     pool: Mutex<Vec<String>>,
@@ -38,21 +49,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// `rate` operations per second by `clients` clients, spread over the nodes.
-    pub(crate) fn new(
-        recorder: Recorder,
-        nodes: Vec<SocketAddr>,
-        seed: u64,
-        rate: u64,
-        clients: u32,
-        stop: watch::Receiver<bool>,
-    ) -> Arc<Self> {
+    /// A load that nobody works at yet.
+    #[must_use]
+    pub fn new(options: LoadOptions) -> Arc<Self> {
         Arc::new(Self {
-            recorder,
-            nodes,
-            seed,
-            interval: Duration::from_secs_f64(f64::from(clients) / rate.max(1) as f64),
-            stop,
+            options,
             streams: Mutex::default(),
             pool: Mutex::default(),
             counter: AtomicU64::new(0),
@@ -61,7 +62,8 @@ impl Load {
     }
 
     /// Every stream that a client ever asked for.
-    pub(crate) fn streams(&self) -> Vec<String> {
+    #[must_use]
+    pub fn streams(&self) -> Vec<String> {
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.iter().cloned().collect()
     }
@@ -88,13 +90,14 @@ pub(crate) struct Worker {
 impl Worker {
     /// The client number `index`, on the node whose turn it is.
     pub(crate) fn new(load: &Arc<Load>, index: u32) -> Self {
-        let node = index % u32::try_from(load.nodes.len()).unwrap_or(1);
-        let mut rng = Rng::with_seed(load.seed ^ (u64::from(index) << 32));
+        let options = &load.options;
+        let node = 1 + index % options.nodes;
+        let mut rng = Rng::with_seed(options.seed ^ (u64::from(index) << 32));
         Self {
-            client: load.recorder.client(),
-            http: Http::new(load.nodes[node as usize], REQUEST_TIMEOUT),
-            node: node + 1,
-            next_at: Instant::now() + load.interval.mul_f64(rng.f64()),
+            client: options.recorder.client(),
+            http: Http::to(Arc::clone(&options.network), node, options.request_timeout),
+            node,
+            next_at: Instant::now() + options.interval.mul_f64(rng.f64()),
             rng,
             load: Arc::clone(load),
         }
@@ -102,13 +105,13 @@ impl Worker {
 
     /// Waits for this client's turn; `false` when there are no more.
     pub(crate) async fn turn(&mut self) -> bool {
-        let mut stop = self.load.stop.clone();
+        let mut stop = self.load.options.stop.clone();
         tokio::select! {
             // An error means that nobody is left who wants anything.
             _ = stop.wait_for(|stop| *stop) => return false,
             () = sleep_until(self.next_at) => {}
         }
-        let pause = self.load.interval.mul_f64(0.5 + self.rng.f64());
+        let pause = self.load.options.interval.mul_f64(0.5 + self.rng.f64());
         // What could not be done in time is not caught up with: that would be a burst when a fault ends.
         self.next_at = (self.next_at + pause).max(Instant::now());
         true
@@ -116,12 +119,12 @@ impl Worker {
 
     /// Whether the load is to stop.
     pub(crate) fn is_stopped(&self) -> bool {
-        *self.load.stop.borrow()
+        *self.load.options.stop.borrow()
     }
 
     /// How many nodes there are.
     pub(crate) fn nodes(&self) -> u32 {
-        u32::try_from(self.load.nodes.len()).unwrap_or(1)
+        self.load.options.nodes
     }
 
     /// A number that nobody else has.
@@ -153,7 +156,7 @@ impl Worker {
     /// Asks another node from now on.
     pub(crate) fn turn_to(&mut self, node: u32) {
         self.node = node;
-        self.http.turn_to(self.load.nodes[node as usize - 1]);
+        self.http.turn_to(node);
     }
 
     /// A node at random from now on.
@@ -188,9 +191,10 @@ impl Worker {
             return Err(Failure::transport("not-a-live-read"));
         };
         let pending = self.client.invoke(Some(self.node), op);
-        self.http.set_timeout(REQUEST_TIMEOUT.max(cut.after));
+        let request_timeout = self.load.options.request_timeout;
+        self.http.set_timeout(request_timeout.max(cut.after));
         let result = live::perform(&mut self.http, &stream, from, mode, cut).await;
-        self.http.set_timeout(REQUEST_TIMEOUT);
+        self.http.set_timeout(request_timeout);
         match &result {
             Ok(answer) => pending.ok(answer.clone()),
             Err(failure) => pending.fail(failure.clone()),

@@ -1,17 +1,16 @@
 //! What every request passes on its way in and every answer on its way out.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HOST, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::app::{App, Shared};
+use crate::app::App;
 use crate::limits::MAX_TARGET_BYTES;
 use crate::meters::Operation;
 use crate::problem::{Code, Problem};
@@ -38,8 +37,12 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
 /// How long a browser may remember a preflight's answer: a day, in seconds.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
-/// The outermost layer.
-pub(crate) async fn pass(State(app): State<Shared>, request: Request, next: Next) -> Response {
+/// Answers a request by `inner`, unless no operation would take it.
+pub(crate) async fn pass<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    inner: impl FnOnce(Request) -> F,
+) -> Response {
     let started = Instant::now();
     let operation = Operation::of(&request);
     let is_head = request.method() == Method::HEAD;
@@ -47,12 +50,14 @@ pub(crate) async fn pass(State(app): State<Shared>, request: Request, next: Next
     let mut response = match refuse(&request) {
         Some(problem) => problem.into_response(),
         None if request.method() == Method::OPTIONS => preflight(),
-        None => next.run(request).instrument(span.clone()).await,
+        None => inner(request).instrument(span.clone()).await,
     };
     if is_head || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         *response.body_mut() = chunks::none();
+        // The router says what the body has that is not sent.
+        response.headers_mut().remove(CONTENT_LENGTH);
     }
-    guard(&app, &mut response);
+    guard(app, &mut response);
     let (status, elapsed) = (response.status(), started.elapsed());
     span.in_scope(|| tracing::debug!(status = status.as_u16(), ?elapsed, "answered"));
     app.meters.answered(operation, status, elapsed);

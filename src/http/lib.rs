@@ -2,7 +2,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `router` | the routes and the layers around them |
+//! | `front_end` | all of it as one service, with the short way for appends |
+//! | `router` | the routes |
 //! | `serve` | HTTP/1.1 and HTTP/2 on one port, and the graceful end |
 //! | `guarded_io` | deadlines that hyper does not have: the first bytes, and a stalled reader |
 //! | `shutdown` | the signal that ends live reads and the server |
@@ -41,6 +42,7 @@ mod create;
 mod delete;
 mod edge;
 mod framing;
+mod front_end;
 mod guarded_io;
 mod head;
 mod limits;
@@ -56,7 +58,8 @@ mod serve;
 mod settings;
 mod shutdown;
 
-pub use router::{STREAM_ROOT, router};
+pub use front_end::FrontEnd;
+pub use router::STREAM_ROOT;
 pub use serve::serve;
 pub use settings::{Settings, SettingsError};
 pub use shutdown::{ShutdownSignal, Trigger};

@@ -1,34 +1,19 @@
-//! The routes and the layers around them.
-
-use std::sync::Arc;
+//! The routes.
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware;
 use axum::routing::{any, get};
 use weir_protocol::name::NameError;
-use weir_protocol::{Clock, Streams};
 
-use crate::app::{App, Shared};
+use crate::app::Shared;
 use crate::problem::{Code, Problem};
-use crate::settings::Settings;
-use crate::shutdown::ShutdownSignal;
-use crate::{append, compression, create, delete, edge, head, list, meters, read, reserved};
+use crate::{append, compression, create, delete, edge, head, list, read, reserved};
 
 /// The path under which all streams are.
 pub const STREAM_ROOT: &str = "/v1/stream";
 
-/// The whole protocol over `streams`, as a router to be given to [`crate::serve`].
-///
-/// `settings` are taken as they are: check them with [`Settings::validate`] first.
-pub fn router(
-    streams: Arc<dyn Streams>,
-    clock: Arc<dyn Clock>,
-    settings: Settings,
-    shutdown: ShutdownSignal,
-) -> Router {
-    meters::describe();
-    let app = App::new(streams, clock, settings, shutdown);
+/// The routes, without what is around every request.
+pub(crate) fn routes(app: Shared) -> Router {
     // Only GET passes the compressor: nothing else has a body worth it, and appends are spared the way through.
     let stream = get(read::handle)
         .layer(compression::layer())
@@ -49,7 +34,6 @@ pub fn router(
         .route("/v1/stream/{*name}", stream)
         .route("/v1/streams", list)
         .fallback(unknown_path)
-        .layer(middleware::from_fn_with_state(Shared::clone(&app), edge::pass))
         .with_state(app)
 }
 

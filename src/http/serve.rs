@@ -1,9 +1,12 @@
 //! HTTP/1.1 and HTTP/2 without TLS on one port, and the graceful end.
 
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -11,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower::Service;
 
 use crate::guarded_io::GuardedIo;
 use crate::limits::{
@@ -19,7 +23,7 @@ use crate::limits::{
 };
 use crate::shutdown::ShutdownSignal;
 
-/// Serves `router` until `shutdown` fires; then accepts nothing more, lets what is in flight finish for at most
+/// Serves `service` until `shutdown` fires; then accepts nothing more, lets what is in flight finish for at most
 /// `drain_timeout`, cuts what is left, and returns.
 ///
 /// `header_timeout` bounds how long a request's head may take to arrive on HTTP/1.1, which is also how long a
@@ -27,13 +31,17 @@ use crate::shutdown::ShutdownSignal;
 ///
 /// # Errors
 /// Never for a single connection's failure; only when the listener itself cannot be used.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     shutdown: ShutdownSignal,
     drain_timeout: Duration,
     header_timeout: Duration,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     listener.local_addr()?;
     let builder = builder(header_timeout);
     let graceful = GracefulShutdown::new();
@@ -54,7 +62,7 @@ pub async fn serve(
         };
         prepare(&stream);
         let io = TokioIo::new(GuardedIo::new(stream, header_timeout));
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(service.clone());
         let connection = graceful.watch(builder.serve_connection(io, service).into_owned());
         connections.spawn(async move {
             if let Err(error) = connection.await {

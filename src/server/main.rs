@@ -46,6 +46,11 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "mutants")]
+    if let Err(name) = weir_mutant::chosen() {
+        eprintln!("weir: {}: there is no planted bug {name}", weir_mutant::VARIABLE);
+        return exit::Exit::Usage.into();
+    }
     match cli::Cli::parse().run() {
         Ok(()) => exit::Exit::Done.into(),
         Err(failure) => failure.report(),

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_cluster::{Node, NodeOptions, OpenError, Platform, StorageKind, SystemClock};
-use weir_http::{ShutdownSignal, Trigger};
+use weir_http::{FrontEnd, ShutdownSignal, Trigger};
 
 use crate::admin::{self, Phase, Readiness};
 use crate::config::{Advertised, Bound, Config, Mode, Storage, Unreachable};
@@ -115,6 +115,8 @@ pub(crate) async fn serve(
     started: impl FnOnce(&Bound),
 ) -> Result<(), RunError> {
     telemetry::start_logs(config);
+    #[cfg(feature = "mutants")]
+    tracing::warn!(active = ?weir_mutant::chosen(), "this build has planted bugs");
     open_files::raise_limit();
     let mut signals = Signals::install(parent).map_err(|cause| RunError::Setup(cause.to_string()))?;
     let metrics = Metrics::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
@@ -144,11 +146,11 @@ pub(crate) async fn serve(
     };
     readiness.opened(node.admin());
     let (trigger, shutdown) = ShutdownSignal::new();
-    let router = weir_http::router(node.streams(), Arc::new(SystemClock), config.http(), shutdown.clone());
+    let front_end = FrontEnd::new(node.streams(), Arc::new(SystemClock), config.http(), shutdown.clone());
     let (drain_timeout, header_timeout) = (config.drain_timeout, config.header_timeout);
     let mut server = tokio::spawn(weir_http::serve(
         listener,
-        router,
+        front_end,
         shutdown,
         drain_timeout,
         header_timeout,
@@ -240,7 +242,7 @@ fn node_options(config: &Config, mode: Mode, peer_listener: TcpListener, adverti
         replication_factor: config.replication_factor,
         heartbeat: config.heartbeat_interval,
         election_timeout: config.election_timeout,
-        keep_log_bytes: weir_cluster::DEFAULT_KEEP_LOG_BYTES,
+        keep_log_bytes: config.keep_log_bytes,
         platform: Platform::default(),
     }
 }

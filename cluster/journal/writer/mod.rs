@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use weir_mutant::Mutant;
 
 use crate::{
     error::{Failure, is_space},
@@ -135,7 +136,7 @@ impl Writer {
     fn write(&mut self, built: &Built) -> Result<bool, Failure> {
         if built.records == 0 && !self.plan.announce {
             // Only barriers: what they wait for is synced already.
-            return Ok(true);
+            return Ok(!weir_mutant::is(Mutant::AnswerBeforeFsync) || self.current.file.sync().is_ok());
         }
         let seed = self.current.seed;
         FrameHeader::seal(
@@ -158,15 +159,25 @@ impl Writer {
             )));
         }
         // A failed sync is never tried again, not even for lack of space: the system may have dropped the data.
-        self.current
-            .file
-            .sync()
-            .map_err(|error| Failure::new(format!("cannot sync {path}: {error}")))?;
+        let syncs = !(weir_mutant::is(Mutant::AnswerBeforeFsync) && self.has_only_entries(built));
+        let synced = if syncs { self.current.file.sync() } else { Ok(()) };
+        synced.map_err(|error| Failure::new(format!("cannot sync {path}: {error}")))?;
         self.next_frame += 1;
         self.offset = align(self.offset + self.frame.len() as u64).min(self.current.bytes);
         Shared::count(&self.shared.counters.frames, 1);
         Shared::count(&self.shared.counters.frame_bytes, self.frame.len() as u64);
         Ok(true)
+    }
+
+    /// Whether callers wait for nothing in this frame but entries.
+    fn has_only_entries(&self, built: &Built) -> bool {
+        let waits = |op: &Op| match &op.change {
+            Change::Append(entries) => entries.is_empty(),
+            Change::Committed => false,
+            _ => true,
+        };
+        let is_own = !built.states.is_empty() || !built.moves.is_empty() || self.plan.announce;
+        !is_own && !self.backlog.iter().take(built.placed.len()).any(waits)
     }
 
     /// Brings memory up to date with the synced frame and tells the callers.

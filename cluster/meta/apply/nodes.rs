@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use weir_mutant::Mutant;
+
 use crate::address::{Address, Addresses, Zone};
 use crate::command::{Detail, FoundingNode, MetaError};
 use crate::ids::{NodeId, ReplicaId};
@@ -15,6 +17,8 @@ impl MetaState {
             return Err(MetaError::NilUuid);
         }
         let known = self.node_by_uuid(node.uuid).map(|(id, info)| (id, info.state));
+        let holder = || Some((self.node_at(&node.addresses.peer)?, NodeState::Active));
+        let known = weir_mutant::instead(Mutant::ReuseReplicaId, known, || known.or_else(holder));
         let id = match known {
             Some((id, NodeState::Removed)) => return Err(MetaError::NodeRemoved(id)),
             Some((id, _)) => id,
@@ -22,6 +26,7 @@ impl MetaState {
         };
         let lost = self.lose_holder(&node.addresses.peer, id);
         let info = self.present_node(id)?;
+        info.uuid = node.uuid;
         info.addresses = node.addresses;
         info.zone = node.zone;
         info.state = match info.state {

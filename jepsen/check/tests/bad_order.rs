@@ -82,6 +82,32 @@ pub(super) const PLANTED: &[Planted] = &[
         three(b);
         b.finals("s", &[1, 2], 20);
     }),
+    (
+        "the stream itself is gone though nobody deleted it",
+        "lost",
+        "stream-lost",
+        |b| {
+            b.create("s", 1..2);
+            b.append("s", 10..20, &[1], 10);
+            b.op(30..40, 2, head("s"), refused(404, "none"));
+            for node in 1..=3 {
+                let at = HEALED + 1_000 * u64::from(node);
+                b.op(at..at + 10, node, last("s"), refused(404, "stream-not-found"));
+            }
+        },
+    ),
+    ("one replica has lost the stream", "lost", "stream-lost", |b| {
+        b.create("s", 1..2);
+        b.append("s", 10..20, &[1], 10);
+        b.last("s", 1, &[1], 10);
+        b.last("s", 2, &[1], 10);
+        b.op(
+            HEALED + 5_000..HEALED + 5_010,
+            3,
+            last("s"),
+            refused(404, "stream-not-found"),
+        );
+    }),
     ("everything is gone", "lost", "lost-all", |b| {
         three(b);
         b.finals("s", &[], 0);

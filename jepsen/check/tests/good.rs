@@ -30,6 +30,27 @@ const GOOD: &[Good] = &[
             b.finals("s", &[1, 2, 3], 30);
         },
     ),
+    (
+        "a stream is not there where a replica lags, where it may have expired, and before its create is over",
+        &["lost"],
+        |b| {
+            b.op(1..5, 1, create("s"), ok(201, 0));
+            b.op(2..3, 2, head("s"), refused(404, "none"));
+            b.op(6..7, 2, eventual("s"), refused(404, "stream-not-found"));
+            b.append("s", 10..20, &[1], 10);
+            b.op(
+                HEALED + 500..HEALED + 510,
+                3,
+                last("s"),
+                refused(404, "stream-not-found"),
+            );
+            b.finals("s", &[1], 10);
+            b.op(1..2, 1, create_ttl("t", 100), ok(201, 0));
+            b.op(3..4, 1, fork("u", "t", None), ok(201, 0));
+            b.op(3_000..3_001, 1, head("t"), refused(404, "none"));
+            b.op(3_000..3_001, 1, head("u"), refused(404, "none"));
+        },
+    ),
     ("an unknown append took effect", &["lost"], |b| {
         b.create("s", 1..2);
         b.maybe("s", 10..20, &[1]);

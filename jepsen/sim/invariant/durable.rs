@@ -1,9 +1,8 @@
 //! What a node had on disk when its process ended, for the time without it and to be found after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use weir_cluster::Probe;
 use weir_journal::{Journal, Leader, ReplicaKey};
 
 use super::{Checked, Violation, violated};
@@ -55,14 +54,22 @@ impl Durable {
     }
 
     /// Takes note of what a node has, before its process ends.
-    pub(super) fn keep(&self, node: usize, probe: &Probe, journal: &Journal) {
+    pub(super) fn keep(&self, machine: &Machine) {
+        // A node that is not open yet has a journal all the same, and takes entries.
+        let Some(journal) = machine.steps.journal() else {
+            return;
+        };
         let mut state = self.state();
-        for view in probe.replicas() {
-            let key = ReplicaKey {
+        let known = state.kept.keys().filter(|(node, _)| *node == machine.number);
+        let mut keys: BTreeSet<ReplicaKey> = known.map(|(_, key)| *key).collect();
+        if let Some((probe, _)) = machine.looked_at() {
+            keys.extend(probe.replicas().iter().map(|view| ReplicaKey {
                 group: view.group,
                 replica: view.replica,
-            };
-            state.kept.insert((node, key), Kept::of(journal, key));
+            }));
+        }
+        for key in keys {
+            state.kept.insert((machine.number, key), Kept::of(&journal, key));
         }
     }
 
@@ -91,7 +98,7 @@ impl Durable {
 
     /// Whether a node has an entry on disk, running or not.
     pub(super) fn has(&self, machine: &Machine, key: ReplicaKey, index: u64, leader: Leader) -> bool {
-        if let Some((_, journal)) = machine.looked_at() {
+        if let Some(journal) = machine.steps.journal() {
             let purged = journal
                 .state(key)
                 .last_purged

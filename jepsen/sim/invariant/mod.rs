@@ -20,6 +20,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use weir_cluster::{Probe, ReplicaView};
 use weir_journal::{Journal, Leader, ReplicaKey};
 
@@ -58,6 +59,7 @@ pub(crate) fn violated(invariant: &'static str, seen: impl Into<String>) -> Viol
 pub(crate) struct Replica<'a> {
     pub(crate) node: usize,
     pub(crate) view: &'a ReplicaView,
+    pub(crate) machine: &'a Machine,
     pub(crate) journal: &'a Arc<Journal>,
     pub(crate) probe: &'a Probe,
 }
@@ -76,6 +78,26 @@ impl Replica<'_> {
     }
 }
 
+/// Calls `check` with every replica of a node, unless its end is near: then there is nothing to be read.
+fn each_replica(machine: &Machine, mut check: impl FnMut(&Replica<'_>) -> Checked) -> Checked {
+    let Some((probe, journal)) = machine.looked_at() else {
+        return Ok(());
+    };
+    for view in probe.replicas() {
+        if journal.failed().is_some() || machine.disk.has_stopped() || machine.disk.has_failed() {
+            return Ok(());
+        }
+        check(&Replica {
+            node: machine.number,
+            view: &view,
+            machine,
+            journal: &journal,
+            probe: &probe,
+        })?;
+    }
+    Ok(())
+}
+
 /// All of them, with what they must remember.
 pub struct Invariants {
     logs: Logs,
@@ -87,7 +109,7 @@ pub struct Invariants {
 }
 
 /// How much was checked: an invariant that nothing was checked against says nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Entries compared with those of other logs.
     pub entries: u64,
@@ -101,15 +123,26 @@ pub struct Counts {
     pub recovered: u64,
 }
 
+impl Counts {
+    /// Adds another simulation's.
+    pub fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.committed += other.committed;
+        self.leaders += other.leaders;
+        self.states += other.states;
+        self.recovered += other.recovered;
+    }
+}
+
 impl Invariants {
     /// For one simulation.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, look_at_one_of: u64) -> Self {
         Self {
             logs: Logs::default(),
             committed: Committed::default(),
             durable: Arc::default(),
-            states: States::new(seed),
+            states: States::new(seed, look_at_one_of),
             votes: BTreeMap::new(),
             counts: Counts::default(),
         }
@@ -137,31 +170,26 @@ impl Invariants {
     pub fn check(&mut self, machines: &[Rc<Machine>]) -> Checked {
         self.durable.failure()?;
         for machine in machines {
-            let Some((probe, journal)) = machine.looked_at() else {
-                continue;
-            };
-            if journal.failed().is_some() {
-                continue;
-            }
-            for view in probe.replicas() {
-                let replica = Replica {
-                    node: machine.number,
-                    view: &view,
-                    journal: &journal,
-                    probe: &probe,
-                };
-                self.vote(&replica)?;
-                self.counts.entries += self.logs.check(&replica)?;
-                let (committed, news) = self.committed.check(&replica)?;
+            each_replica(machine, |replica| {
+                self.vote(replica)?;
+                self.counts.entries += self.logs.check(replica)?;
+                let (committed, news) = self.committed.check(replica)?;
                 self.counts.committed += committed;
                 for (id, payload) in news {
-                    self.states.apply(view.group, id, payload)?;
+                    self.states.apply(replica.view.group, id, payload)?;
                 }
-                if view.leads {
-                    self.counts.leaders += u64::from(self.committed.leader(&replica)?);
+                if replica.view.leads {
+                    self.counts.leaders += u64::from(self.committed.leader(replica)?);
                 }
-                self.counts.states += u64::from(self.states.check(&replica)?);
-            }
+                Ok(())
+            })?;
+        }
+        // Last, as it writes: a machine may stop in it.
+        for machine in machines {
+            each_replica(machine, |replica| {
+                self.counts.states += u64::from(self.states.check(replica)?);
+                Ok(())
+            })?;
         }
         self.committed.majorities(machines, &self.durable)
     }
@@ -177,9 +205,7 @@ impl Invariants {
 
     /// Takes note of what a node has on disk, before its process ends.
     pub fn before_end(&mut self, machine: &Machine) {
-        if let Some((probe, journal)) = machine.looked_at() {
-            self.durable.keep(machine.number, &probe, &journal);
-        }
+        self.durable.keep(machine);
         self.logs.forget(machine.number);
         self.committed.forget(machine.number);
         self.states.forget(machine.number);

@@ -11,6 +11,7 @@ use futures_util::{Stream, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use tokio::time::{Instant, sleep_until};
+use weir_mutant::Mutant;
 use weir_protocol::sse::Control;
 use weir_protocol::{Incarnation, Offset, ReadFrom, StreamName, TailEvent, TailWatch, cursor, headers};
 
@@ -98,7 +99,12 @@ impl Subscriber {
             app,
             _presence: Presence::new("sse"),
         };
-        subscriber.deliver(&first);
+        let goes_on = matches!(wish.from, ReadFrom::At(offset) if offset > Offset::ZERO);
+        if goes_on && weir_mutant::is(Mutant::SkipAfterReconnect) {
+            subscriber.position = first.event_end();
+        } else {
+            subscriber.deliver(&first);
+        }
         subscriber
     }
 

@@ -45,7 +45,7 @@ async fn a_compressed_answer_is_what_a_plain_one_would_have_been() {
     for coding in ["gzip", "zstd"] {
         let client = ServiceBuilder::new()
             .layer(DecompressionLayer::new())
-            .service(front.router.clone());
+            .service(front.front_end.clone());
         let request = http::Request::get(path("s"))
             .header("host", "h")
             .header("accept-encoding", coding)

@@ -176,7 +176,9 @@ async fn one_host_must_be_named() {
         .await
         .is_problem(400, "invalid-host");
     let request = http::Request::get(path("s")).body(axum::body::Body::empty()).unwrap();
-    let response = tower::ServiceExt::oneshot(front.router.clone(), request).await.unwrap();
+    let response = tower::ServiceExt::oneshot(front.front_end.clone(), request)
+        .await
+        .unwrap();
     assert_eq!(response.status(), 400);
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the front end over a small in-memory `Streams`: through the router, and over real sockets.
+//! Tests of the front end over a small in-memory `Streams`: through the whole front end, and over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 

@@ -44,7 +44,7 @@ impl Server {
         let front = Front::with(settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = serve(listener, front.router.clone(), front.shutdown.clone(), drain, head);
+        let served = serve(listener, front.front_end.clone(), front.shutdown.clone(), drain, head);
         Self {
             front,
             address,

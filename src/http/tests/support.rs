@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,14 +10,14 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
-use weir_http::{Settings, ShutdownSignal, Trigger, router};
+use weir_http::{FrontEnd, Settings, ShutdownSignal, Trigger};
 
 use crate::fake::{Fake, StoppedClock};
 
 /// A front end over a fake.
 pub(crate) struct Front {
     pub(crate) fake: Arc<Fake>,
-    pub(crate) router: Router,
+    pub(crate) front_end: FrontEnd,
     pub(crate) shutdown: ShutdownSignal,
     pub(crate) trigger: Trigger,
 }
@@ -43,10 +42,10 @@ impl Front {
         let fake = Arc::new(Fake::default());
         let (trigger, shutdown) = ShutdownSignal::new();
         let streams = Arc::clone(&fake);
-        let router = router(streams, Arc::new(StoppedClock), settings, shutdown.clone());
+        let front_end = FrontEnd::new(streams, Arc::new(StoppedClock), settings, shutdown.clone());
         Self {
             fake,
-            router,
+            front_end,
             shutdown,
             trigger,
         }
@@ -85,7 +84,7 @@ impl Front {
             request = request.header(*name, *value);
         }
         let request = request.body(body.into()).unwrap();
-        self.router.clone().oneshot(request).await.unwrap()
+        self.front_end.clone().oneshot(request).await.unwrap()
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {

@@ -41,7 +41,13 @@ impl Key {
 pub(crate) const ENV_PREFIX: &str = "WEIR_";
 
 /// Variables with the prefix that are no keys: the configuration file, and what `weir stream` and `weir cluster` read.
-pub(crate) const OTHER_VARIABLES: [&str; 3] = ["WEIR_CONFIG", "WEIR_URL", "WEIR_ADMIN_URL"];
+pub(crate) const OTHER_VARIABLES: &[&str] = &[
+    "WEIR_CONFIG",
+    "WEIR_URL",
+    "WEIR_ADMIN_URL",
+    #[cfg(feature = "mutants")]
+    weir_mutant::VARIABLE,
+];
 
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
@@ -164,6 +170,15 @@ pub(crate) const KEYS: &[Key] = &[
         },
         default: "268435456",
         help: "How much memory the storage may use as a cache, in bytes",
+    },
+    Key {
+        name: "keep_log_bytes",
+        kind: Kind::Integer {
+            min: 4096,
+            max: 1024 * GIB,
+        },
+        default: "67108864",
+        help: "How much of each group's log stays for followers that lag, in bytes; one that lacks more gets a snapshot",
     },
     Key {
         name: "max_body_bytes",

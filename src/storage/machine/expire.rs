@@ -1,5 +1,6 @@
 //! Remove streams whose time is up (protocol section 5.1).
 
+use weir_mutant::Mutant;
 use weir_protocol::{TailEvent, Timestamp};
 
 use crate::command::Expired;
@@ -16,6 +17,7 @@ pub(crate) fn expire<R: Rows>(
     cutoff: Timestamp,
     limit: usize,
 ) -> Result<Expired, StorageError> {
+    let cutoff = weir_mutant::instead(Mutant::ExpireByLocalClock, cutoff, local_clock);
     let due = stage.due(cutoff, limit)?;
     let mut expired = Expired {
         removed: 0,
@@ -45,4 +47,10 @@ pub(crate) fn expire<R: Rows>(
         }
     }
     Ok(expired)
+}
+
+/// What no rule may look at: this machine's own clock. A planted bug does.
+fn local_clock() -> Timestamp {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp::from_millis(now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)))
 }

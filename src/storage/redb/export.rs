@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use ::redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use weir_mutant::Mutant;
 
 use super::backend;
 use super::commit::{self, End};
@@ -45,7 +46,12 @@ impl Export for RedbExport {
         let mut after = after.map(<[u8]>::to_vec);
         for table in table..TABLES {
             let mut is_full = false;
+            let is_skipped = table == 3 && weir_mutant::is(Mutant::ForgetProducers);
+            let mut skips = is_skipped || table == 2 && after.is_none() && weir_mutant::is(Mutant::SkipRowInSnapshot);
             visit(&self.0, table, after.take().as_deref(), &mut |key, value| {
+                if std::mem::replace(&mut skips, is_skipped) {
+                    return ControlFlow::Continue(());
+                }
                 if !piece.is_empty() && piece.len() + value.len() > max_bytes {
                     is_full = true;
                     return ControlFlow::Break(());
