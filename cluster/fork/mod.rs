@@ -6,6 +6,7 @@
 //! | `boundary` | finding by reading where a fork leaves its source |
 //! | `read` | reading what a fork inherited from another group |
 //! | `settle` | what goes on by itself: telling sources of forks that are gone, clearing references without a fork |
+//! | `mutant` | a planted bug, in builds for fault tests only |
 //!
 //! Invariants:
 //! - A source is kept from before its fork is made until after it is gone: whoever drives that may end between any two

@@ -33,7 +33,7 @@ use crate::probe::Probe;
 use crate::raft::Replica;
 use crate::router::Router;
 
-pub use options::{CloseError, DEFAULT_KEEP_LOG_BYTES, NodeOptions, OpenError, StorageKind};
+pub use options::{CloseError, NodeOptions, OpenError, StorageKind};
 
 /// All that one process keeps.
 pub struct Node {

@@ -21,9 +21,6 @@ pub enum StorageKind {
     Redb,
 }
 
-/// How much of each group's log stays for replicas that lag, unless told otherwise: a minute or so of a busy group.
-pub const DEFAULT_KEEP_LOG_BYTES: u64 = 64 * 1024 * 1024;
-
 /// How to open a node.
 pub struct NodeOptions {
     /// The backend.

@@ -65,7 +65,9 @@ fn gone(view: &View<'_>, stream: &Stream<'_>, findings: &mut Findings) {
     let mut missed = Vec::new();
     for operation in stream.operations.iter().copied() {
         match &operation.op {
-            Op::FinalRead { .. } => drop(last_final.insert(operation.node, operation)),
+            Op::FinalRead { .. } => {
+                last_final.insert(operation.node, operation);
+            }
             Op::Read {
                 consistency: Consistency::Eventual,
                 ..

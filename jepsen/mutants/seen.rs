@@ -88,12 +88,13 @@ impl Seen {
 /// An error shows when the last of the events that show it is over.
 fn shown_s(examples: &[&Example], folder: &Path) -> Option<f64> {
     let history = History::open(&folder.join("history.jsonl")).ok()?;
-    let mut at: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut at: BTreeMap<u64, u64> = history
+        .events
+        .iter()
+        .map(|event| (event.index, event.time_ns))
+        .collect();
     for operation in &history.operations {
         at.insert(operation.index, operation.seen_ns);
-    }
-    for (index, ns, _) in &history.marks {
-        at.insert(*index, *ns);
     }
     let shown = examples.iter().filter_map(|example| {
         let times = example.events.iter().filter_map(|event| at.get(event));

@@ -3,9 +3,9 @@
 use super::stage::{Stage, names};
 use crate::cluster::Error;
 
-/// No space left, on one node or a minority.
+/// No space left, on as many nodes as every group can do without: with fewer, groups take nothing, renewals neither.
 pub(super) async fn full(stage: &mut Stage) -> Result<(), Error> {
-    let count = stage.rng.u32(1..=stage.minority().max(1));
+    let count = stage.rng.u32(1..=stage.expendable().max(1));
     let ids = stage.pick(count);
     let open = stage.begin("disk-full", names(&ids));
     let (mut taken, mut said) = (Vec::new(), Vec::new());

@@ -43,7 +43,6 @@ pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
     let ms = stage.rng.u64(OLDER_MS);
     stage.rest(Duration::from_millis(ms)).await;
     super::process::kill_now(stage, &ids).await?;
-    let mut restored = 0;
     for id in &ids {
         let (copy, dir) = {
             let node = stage.cluster.node(*id);
@@ -51,21 +50,17 @@ pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
         };
         let file = match whole {
             true => None,
-            false => files(&copy).await?,
+            false => stage.rng.choice(changed_files(&copy, &dir).await?),
         };
-        let file = file.and_then(|files| stage.rng.choice(files));
         stage.spoiled.insert(*id);
         match file {
             Some(file) => {
                 let (from, to) = (copy.join(&file), dir.join(&file));
-                let is_new = run("cmp", &["-s", &text(&from), &text(&to)]).await.is_err();
                 run("cp", &["-a", "--sparse=always", &text(&from), &text(&to)]).await?;
-                restored += usize::from(is_new);
                 said.push(format!("n{id}: {file} as it was {ms} ms before"));
             }
             None => {
                 replace_by(&dir, &copy).await?;
-                restored += 1;
                 said.push(format!("n{id}: all as it was {ms} ms before"));
             }
         }
@@ -83,7 +78,7 @@ pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
         let came = operator::wait_whole(stage, *id, &marks).await;
         said.push(operator::mend(stage, *id, &came).await?);
     }
-    stage.end(open, restored > 0, said.join("; "));
+    stage.end(open, true, said.join("; "));
     Ok(())
 }
 
@@ -103,13 +98,20 @@ async fn replace_by(to: &Path, from: &Path) -> Result<(), Error> {
         .map(drop)
 }
 
-/// The files with content below a directory, relative to it.
-async fn files(dir: &Path) -> Result<Option<Vec<String>>, Error> {
-    let found = run("find", &[&text(dir), "-type", "f", "-size", "+0", "-printf", "%P\n"]).await?;
+/// The files with content below a copy that have changed since, relative to it.
+async fn changed_files(copy: &Path, dir: &Path) -> Result<Vec<String>, Error> {
+    let found = run("find", &[&text(copy), "-type", "f", "-size", "+0", "-printf", "%P\n"]).await?;
     let is_content = |name: &&str| !matches!(*name, "LOCK" | "RESERVE") && !name.ends_with(".spare");
-    let mut files: Vec<String> = found.lines().filter(is_content).map(str::to_owned).collect();
-    files.sort_unstable();
-    Ok((!files.is_empty()).then_some(files))
+    let mut changed = Vec::new();
+    for name in found.lines().filter(is_content) {
+        let (old, new) = (copy.join(name), dir.join(name));
+        // It ends with an error when they differ, or when there is no such file any more.
+        if run("cmp", &["-s", &text(&old), &text(&new)]).await.is_err() {
+            changed.push(name.to_owned());
+        }
+    }
+    changed.sort_unstable();
+    Ok(changed)
 }
 
 fn text(path: &Path) -> String {

@@ -74,11 +74,11 @@ pub(super) fn plans(profile: Profile, seed: u64) -> Box<dyn Iterator<Item = Plan
 fn ci(seed: u64) -> Vec<Plan> {
     use Kind::{Clock, Kill, Packet, Partition, Pause, PowerAll};
     vec![
-        Plan::new(Workload::Queue, &[Kill, Pause, Partition], 40, seed),
-        Plan::new(Workload::Producer, &[Packet, Kill], 30, seed + 1),
-        Plan::new(Workload::Tail, &[Pause, Clock], 30, seed + 2),
-        Plan::new(Workload::Live, &[Partition], 25, seed + 3),
-        Plan::new(Workload::Queue, &[PowerAll], 25, seed + 4),
+        Plan::new(Workload::Queue, &[Kill, Pause, Partition], 32, seed),
+        Plan::new(Workload::Producer, &[Packet, Kill], 26, seed + 1),
+        Plan::new(Workload::Tail, &[Pause, Clock], 26, seed + 2),
+        Plan::new(Workload::Live, &[Partition], 22, seed + 3),
+        Plan::new(Workload::Queue, &[PowerAll], 22, seed + 4),
     ]
 }
 

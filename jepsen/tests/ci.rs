@@ -11,8 +11,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn all_runs_of_the_profile_ci_are_valid() {
-    let weir = weir();
     let _machine = machine();
+    let weir = weir();
     // It stays after the test, for whoever wants to see the reports.
     let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jepsen-ci");
     if store.exists() {

@@ -54,8 +54,8 @@ const CASES: [Case; 4] = [
 
 #[test]
 fn an_interrupted_run_leaves_nothing_behind() {
-    let weir = weir();
     let _machine = machine();
+    let weir = weir();
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut rng = Rng::with_seed(seed);

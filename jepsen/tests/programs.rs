@@ -32,21 +32,37 @@ pub(crate) fn weir() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_jepsen")).parent().unwrap();
     let weir = folder.join("weir");
     if !is_fresh(&weir) {
+        announce(&format!("jepsen: {} is old or missing, and is built", weir.display()));
         build(folder);
     }
     assert!(weir.exists(), "{} is not there", weir.display());
     weir
 }
 
-/// Whether none of the files that cargo lists beside it is newer.
+/// What the server is made of, below the workspace's folder.
+const SOURCES: [&str; 3] = ["src", "cluster", "proto"];
+
+/// Whether nothing that the server is made of is newer.
 fn is_fresh(weir: &Path) -> bool {
-    let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
-    let (Some(built), Ok(list)) = (changed(weir), fs::read_to_string(weir.with_extension("d"))) else {
+    let Ok(built) = fs::metadata(weir).and_then(|data| data.modified()) else {
         return false;
     };
-    let sources = list.split_once(": ").map_or("", |(_, sources)| sources);
-    let is_older = |source: &str| changed(Path::new(source)).is_some_and(|at: SystemTime| at <= built);
-    sources.split_ascii_whitespace().all(is_older)
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    SOURCES.iter().all(|folder| is_older(&root.join(folder), built))
+}
+
+/// Whether a file, or all below a folder, is no newer. Tests and pages are no part of the server.
+fn is_older(path: &Path, built: SystemTime) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if matches!(name, "tests" | "tests.rs" | "examples") || name.ends_with(".md") {
+        return true;
+    }
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().all(|entry| is_older(&entry.path(), built)),
+        Err(_) => fs::metadata(path)
+            .and_then(|data| data.modified())
+            .is_ok_and(|at| at <= built),
+    }
 }
 
 fn build(folder: &Path) {

@@ -135,7 +135,7 @@ impl Writer {
     /// Writes and syncs the frame; `false` when there was no space to write it.
     fn write(&mut self, built: &Built) -> Result<bool, Failure> {
         if built.records == 0 && !self.plan.announce {
-            // Only barriers: what they wait for is synced already.
+            // Only barriers: what they wait for is synced already, but for the planted bug's.
             return Ok(!weir_mutant::is(Mutant::AnswerBeforeFsync) || self.current.file.sync().is_ok());
         }
         let seed = self.current.seed;

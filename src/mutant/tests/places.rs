@@ -8,14 +8,12 @@ use weir_mutant::MUTANTS;
 use crate::absent::workspace;
 
 /// In which file, and how many times.
-const PLACES: [(&str, &str, usize); 13] = [
+const PLACES: [(&str, &str, usize); 11] = [
     ("AnswerBeforeFsync", "cluster/journal/writer/mod.rs", 2),
     ("AnswerBeforeQuorum", "cluster/raft/network.rs", 1),
-    ("AnswerBeforeQuorum", "cluster/raft/settings.rs", 1),
     ("ReadWithoutBarrier", "cluster/group/read.rs", 1),
     ("ForgetProducers", "src/storage/redb/export.rs", 1),
     ("ReuseReplicaId", "cluster/meta/apply/nodes.rs", 1),
-    ("ReuseReplicaId", "cluster/raft/settings.rs", 1),
     ("DropLastOnTruncate", "cluster/raft/log_store.rs", 2),
     ("SkipRowInSnapshot", "src/storage/redb/export.rs", 1),
     ("ExpireByLocalClock", "src/storage/machine/expire.rs", 1),

@@ -177,6 +177,7 @@ pub(crate) const KEYS: &[Key] = &[
             min: 4096,
             max: 1024 * GIB,
         },
+        // A minute or so of a busy group.
         default: "67108864",
         help: "How much of each group's log stays for followers that lag, in bytes; one that lacks more gets a snapshot",
     },
