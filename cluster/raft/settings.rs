@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
-use weir_mutant::Mutant;
 
 /// Timers of all replicas of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +56,6 @@ impl RaftSettings {
             allow_log_reversion: Some(true),
             // Without it a partition that only cuts some links can leave an old leader in place for ever.
             quorum_loss_probe_interval: Some(election * 4),
-            // A follower that lacks what it said it had ends nothing where that is the planted bug.
-            allow_log_reversion: Some(
-                weir_mutant::is(Mutant::AnswerBeforeQuorum) || weir_mutant::is(Mutant::ReuseReplicaId),
-            ),
             ..Config::default()
         }
     }

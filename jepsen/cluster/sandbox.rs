@@ -108,7 +108,9 @@ async fn wait(child: &mut std::process::Child) -> io::Result<ExitStatus> {
             // could stay mounted where nobody sees them.
             match scratch::children(child.id()).as_slice() {
                 [] => child.kill()?,
-                inside => inside.iter().for_each(|pid| drop(kill_process(*pid, Signal::KILL))),
+                inside => inside.iter().for_each(|pid| {
+                    let _ = kill_process(*pid, Signal::KILL);
+                }),
             }
         }
         tokio::select! {

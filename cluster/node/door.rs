@@ -1,0 +1,56 @@
+//! Where other nodes come in.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch as signal;
+
+use super::options::NodeOptions;
+use crate::control::{Dispatcher, Hello, Identity, Member, MemberParts, SharedDispatcher};
+use crate::peer::{ClusterName, serve};
+use crate::platform::PeerListener;
+
+/// What answers other nodes.
+pub(super) struct Door {
+    dispatcher: Arc<Dispatcher>,
+    cluster: ClusterName,
+}
+
+impl Door {
+    pub(super) fn of(options: &NodeOptions, identity: &Identity) -> Self {
+        let hello = Hello {
+            uuid: identity.uuid.to_string(),
+            peer_address: options.peer_address.clone(),
+            client_address: options.client_address.clone(),
+            admin_address: options.admin_address.clone(),
+            zone: options.zone.clone(),
+        };
+        let member = OnceLock::new();
+        Self {
+            dispatcher: Arc::new(Dispatcher { hello, member }),
+            cluster: ClusterName::default(),
+        }
+    }
+
+    /// Answers other nodes until the node is closed; before it is a member, with its hello only.
+    pub(super) fn open(&self, listener: PeerListener, stopped: &signal::Receiver<bool>) {
+        let (name, dispatcher) = (Arc::clone(&self.cluster), Arc::clone(&self.dispatcher));
+        let stopped = stopped.clone();
+        tokio::spawn(async move {
+            if let Err(error) = serve(listener, name, Arc::new(SharedDispatcher(dispatcher)), stopped).await {
+                tracing::error!(%error, "peers cannot be served");
+            }
+        });
+    }
+
+    /// From now on those of other clusters are refused.
+    pub(super) fn name(&self, member: &Member) {
+        if let Ok(mut name) = self.cluster.write() {
+            *name = member.cluster.to_string();
+        }
+    }
+
+    pub(super) fn let_in(&self, parts: MemberParts) {
+        // It is set once: here, in the one call of this.
+        let _ = self.dispatcher.member.set(parts);
+    }
+}

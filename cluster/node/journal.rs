@@ -1,0 +1,65 @@
+//! Opening the node's journal.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use weir_journal::{Disk, Identity as Owner, Journal, Options};
+
+use super::options::OpenError;
+use crate::blocking::blocking;
+use crate::control::{Identity, Member};
+use crate::disk_space::{DiskSpace, SparingDisk};
+use crate::limits::JOURNAL_CACHE_BYTES;
+use crate::memory_disk::MemoryDisk;
+use crate::platform::Threads;
+
+/// A node's journal, which it must have if it ever had one.
+pub(super) async fn open_journal(
+    dir: &Path,
+    identity: &Identity,
+    member: &Member,
+    (in_memory, disk, space): (bool, &Arc<dyn Disk>, &Arc<DiskSpace>),
+    threads: Threads,
+) -> Result<Arc<Journal>, OpenError> {
+    let path = dir.join("journal");
+    let mut options = Options::new(Owner {
+        cluster: member.cluster.0.to_be_bytes(),
+        node: identity.uuid.0.to_be_bytes(),
+    });
+    options.cache_bytes = JOURNAL_CACHE_BYTES;
+    let disk: Arc<dyn Disk> = if in_memory {
+        // Segments are filled with zeros ahead, which in memory only costs time.
+        options.segment_bytes = 32 << 20;
+        Arc::new(MemoryDisk::default())
+    } else {
+        Arc::new(SparingDisk {
+            disk: Arc::clone(disk),
+            space: Arc::clone(space),
+            file_bytes: options.segment_bytes,
+        })
+    };
+    let (journal, recovered) = match threads {
+        Threads::Many => {
+            let path = path.clone();
+            let opened = blocking(move || Journal::open(&path, options, disk)).await;
+            let (journal, recovered) = opened.map_err(OpenError::Thread)??;
+            (Arc::new(journal), recovered)
+        }
+        Threads::None(steps) => {
+            let (journal, recovered, stepper) = Journal::open_stepped(&path, steps.options(options), disk)?;
+            let journal = Arc::new(journal);
+            steps.take(&journal, stepper);
+            (journal, recovered)
+        }
+    };
+    if recovered.fresh && member.started {
+        return Err(OpenError::JournalLost(path));
+    }
+    if let Some(cut) = &recovered.cut {
+        tracing::warn!(
+            ?cut,
+            "the end of the journal was torn, as a crash leaves it, and was cut off"
+        );
+    }
+    Ok(journal)
+}
