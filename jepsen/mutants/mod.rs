@@ -37,7 +37,7 @@ pub struct MutantsOptions {
     #[arg(long, value_delimiter = ',', value_parser = mutant)]
     only: Vec<Mutant>,
     /// How many runs, each with another seed, a bug may escape before it counts as not found
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     attempts: u64,
     /// What the seeds are counted from
     #[arg(long, default_value_t = 1)]
