@@ -87,12 +87,16 @@ fn is_owned(scratch: &Path) -> bool {
     })
 }
 
-/// When a process began, in ticks since the machine did: with the pid it names one process for ever.
+/// When a process that lives began, in ticks since the machine did: with the pid it names one process for ever. One that
+/// nobody has waited for yet does not live.
 fn started_at(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold spaces and parentheses; behind it are fields 3 and on, the 22nd is the start.
-    let fields = stat.rsplit_once(')')?.1;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(18)?.parse().ok(),
+    }
 }
 
 /// The processes that this one has started.
