@@ -10,7 +10,7 @@ static TURN: Mutex<()> = Mutex::new(());
 fn sim(arguments: &[&str]) -> Output {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output();
-    output.unwrap()
+    output.expect("cargo has built it")
 }
 
 fn must_hold(arguments: &[&str]) -> String {
