@@ -10,7 +10,7 @@ pub(crate) fn workspace() -> PathBuf {
 
 /// The lines of a section of a `Cargo.toml`.
 fn section(manifest: &str, name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(workspace().join(manifest)).unwrap();
+    let text = std::fs::read_to_string(workspace().join(manifest)).expect("the manifest is there");
     let lines = text.lines().skip_while(|line| line.trim() != name).skip(1);
     lines
         .take_while(|line| !line.starts_with('['))

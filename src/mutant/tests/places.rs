@@ -45,11 +45,15 @@ fn every_one_is_in_its_places_and_nowhere_else() {
     let mut found: BTreeMap<(String, String), usize> = BTreeMap::new();
     for folder in ["src", "cluster"] {
         for path in files(&workspace().join(folder)) {
-            let relative = path.strip_prefix(workspace()).unwrap().display().to_string();
+            let relative = path
+                .strip_prefix(workspace())
+                .expect("it was found there")
+                .display()
+                .to_string();
             if relative.starts_with("src/mutant") || !relative.ends_with(".rs") {
                 continue;
             }
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).expect("a source is text");
             for place in text.split("Mutant::").skip(1) {
                 let name: String = place.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
                 *found.entry((name, relative.clone())).or_default() += 1;
