@@ -58,5 +58,5 @@ pub use clock::SystemClock;
 pub use control::{CommandError, FormError, IdentityError};
 pub use node::{CloseError, DEFAULT_KEEP_LOG_BYTES, Node, NodeOptions, OpenError, StorageKind};
 pub use platform::{Connect, Connection, Network, PeerListener, Platform, StepJournal, Threads};
-pub use probe::{Probe, Replay, ReplicaView};
+pub use probe::{Done, Probe, Replay, ReplicaView};
 pub use weir_meta as meta;

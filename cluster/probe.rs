@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prost::Message as _;
 use weir_journal::{Leader, LogId};
-use weir_storage::{RedbOptions, RedbStorage, StoreFiles};
+use weir_proto::entry as pb;
+use weir_storage::{Op, Outcome, ProducerTable, RedbOptions, RedbStorage, StoreFiles};
 
+use crate::codec::op_from_pb;
 use crate::control::{Hosting, MetaMachine};
 use crate::group::{StoreKind, StreamsMachine};
-use crate::raft::{Machine, Position, Replica, advance};
+use crate::raft::{Answer, Machine, Position, Replica, advance};
 
 /// One replica on a node, as Raft has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,9 +95,41 @@ impl Probe {
     }
 }
 
+/// A proposal of a log entry, and what came of it.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Which front end's it is; 0: none's that would repeat it.
+    pub origin: u64,
+    /// Its number there.
+    pub id: u64,
+    /// What was asked.
+    pub op: Op,
+    /// The answer; none where nobody waits for it any more.
+    pub outcome: Option<Outcome>,
+}
+
+fn done(command: Bytes, outcomes: Vec<Option<Outcome>>) -> io::Result<Vec<Done>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "a log entry is none of ours");
+    let batch = pb::Batch::decode(command).map_err(io::Error::other)?;
+    let proposals = batch.proposals.into_iter().zip(outcomes);
+    proposals
+        .map(|(proposal, outcome)| {
+            let op = proposal.op.and_then(|op| op_from_pb(op).ok());
+            Ok(Done {
+                origin: batch.origin,
+                id: proposal.id,
+                op: op.ok_or_else(invalid)?,
+                outcome,
+            })
+        })
+        .collect()
+}
+
 /// A state machine that is fed with a log, entry by entry: what the state of every replica has to be.
 pub struct Replay {
     machine: Arc<dyn Machine>,
+    /// The same, unless it is the meta group's.
+    streams: Option<Arc<StreamsMachine>>,
     position: Position,
 }
 
@@ -106,6 +141,7 @@ impl Replay {
     pub fn meta() -> io::Result<Self> {
         Ok(Self {
             machine: Arc::new(MetaMachine::open(None)?),
+            streams: None,
             position: Position::default(),
         })
     }
@@ -121,20 +157,37 @@ impl Replay {
             waits_for_space: false,
         };
         let store = RedbStorage::open_in(&options, Arc::clone(&files)).map_err(io::Error::other)?;
-        let machine = StreamsMachine::open(Arc::new(store), StoreKind::Redb(options, files), Arc::default())?;
+        let kind = StoreKind::Redb(options, files);
+        let machine = Arc::new(StreamsMachine::open(Arc::new(store), kind, Arc::default())?);
         Ok(Self {
-            machine: Arc::new(machine),
+            machine: Arc::clone(&machine) as Arc<dyn Machine>,
+            streams: Some(machine),
             position: Position::default(),
         })
     }
 
-    /// Applies the next entry of the log.
+    /// Applies the next entry of the log; gives what was asked of a group of streams, and answered.
     ///
     /// # Errors
     /// When it is none of ours, or the store fails.
-    pub fn apply(&mut self, id: LogId, payload: Bytes) -> io::Result<()> {
+    pub fn apply(&mut self, id: LogId, payload: Bytes) -> io::Result<Vec<Done>> {
         let entry = advance(&mut self.position, id, payload)?;
-        self.machine.apply(vec![entry], self.position.clone()).map(drop)
+        let command = entry.command.clone();
+        let answers = self.machine.apply(vec![entry], self.position.clone())?;
+        match (command, answers.into_iter().next()) {
+            (Some(command), Some(Answer::Streams(outcomes))) => done(command, outcomes),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What streams remember of their producers; nothing in the meta group.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn producers(&self) -> io::Result<ProducerTable> {
+        self.streams
+            .as_ref()
+            .map_or_else(|| Ok(ProducerTable::new()), |streams| streams.producers())
     }
 
     /// As [`Probe::state_hash`].

@@ -11,7 +11,8 @@ use prost::Message as _;
 use weir_proto::{entry as pb, raft};
 use weir_protocol::Timestamp;
 use weir_storage::{
-    Applied, Batch, Command, Export, Import, Outcome, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
+    Applied, Batch, Command, Export, Import, Outcome, ProducerTable, RedbOptions, RedbStorage, Storage, StorageError,
+    StoreFiles,
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -112,6 +113,17 @@ impl StreamsMachine {
     fn replicated(&self) -> MutexGuard<'_, Replicated> {
         // A panic while it is held ends the process soon after: the state machine's task is gone.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the streams remember of their producers: for simulations. Makes a checkpoint, and reads much of the store.
+    pub(crate) fn producers(&self) -> io::Result<ProducerTable> {
+        let export = {
+            let replicated = self.replicated();
+            let applied = encode(&replicated.position, &replicated.memory, true);
+            self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
+            self.store().export().map_err(io_error)?
+        };
+        export.ok_or(io::ErrorKind::Unsupported)?.producers().map_err(io_error)
     }
 
     /// Applies the commands and puts their outcomes into the slots that wait for them.

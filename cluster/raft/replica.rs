@@ -199,6 +199,8 @@ impl Replica {
                     return;
                 }
             }
+            // Raft's task is gone, and nothing will change: who asks again and again must not do so without a pause.
+            std::future::pending().await
         };
         let _ = tokio::time::timeout(timeout, changed).await;
     }

@@ -74,6 +74,8 @@ struct State {
     failed: bool,
     /// Syncs until one fails; what it should have written is lost with it.
     sync_fuse: Option<u64>,
+    /// Whether syncs do nothing: a planted bug, which simulations have to find.
+    lies: bool,
     /// Bytes that all files together may have.
     capacity: u64,
     counters: Counters,
@@ -142,6 +144,7 @@ impl SimDisk {
             stopped: false,
             failed: false,
             sync_fuse: None,
+            lies: false,
             capacity: u64::MAX,
             counters: Counters::default(),
         })))
@@ -159,6 +162,11 @@ impl SimDisk {
     /// The sync after `syncs` more fails.
     pub fn set_sync_fuse(&self, syncs: Option<u64>) {
         self.lock().sync_fuse = syncs;
+    }
+
+    /// From now on syncs do nothing, and say that they did.
+    pub fn lie(&self) {
+        self.lock().lies = true;
     }
 
     /// Bounds the bytes of all files together.
@@ -511,6 +519,9 @@ impl DiskFile for SimFile {
         };
         let inode = state.inodes.get_mut(&self.inode).ok_or_else(stopped)?;
         trace::hash(state.node, b"sync", inode.dirty.len() as u64);
+        if state.lies && !stops && !fails {
+            return Ok(());
+        }
         let chance = if stops || fails { 50 } else { 100 };
         // A sync that fails leaves its pages clean: the next one will not write them.
         inode.sync(&mut state.rng, chance, stops);

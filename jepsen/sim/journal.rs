@@ -8,6 +8,7 @@ use weir_cluster::StepJournal;
 use weir_journal::{Journal, Options, Prepared, Step, Stepper};
 
 use crate::invariant::Durable;
+use crate::node::Machine;
 use crate::rng::Rng;
 
 /// How long an idle journal rests before it writes what is not urgent and looks at old segments.
@@ -58,6 +59,11 @@ impl Steps {
     pub fn set_sync_ms(&self, sync_ms: Option<u64>) {
         self.sync_ms
             .store(sync_ms.unwrap_or(self.plan.sync_ms), Ordering::Relaxed);
+    }
+
+    /// Takes note of what the node has on disk, before its process ends.
+    pub fn keep(&self, machine: &Machine) {
+        self.durable.keep(machine);
     }
 
     /// The journal of the process that runs now.

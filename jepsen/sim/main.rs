@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use weir_sim::runner::{ManyOptions, RunOptions, TwiceOptions};
+use weir_sim::runner::{ManyOptions, RegressionsOptions, RunOptions, TwiceOptions};
 
 /// Deterministic simulation of whole Weir clusters.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Many(ManyOptions),
     /// Run seeds twice, each time in a process of its own, and compare histories and traces byte for byte
     Twice(TwiceOptions),
+    /// Run the seeds that once failed
+    Regressions(RegressionsOptions),
 }
 
 /// The exit code when the harness itself failed; 1 says that a seed did.
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Run(options) => options.run(),
         Command::Many(options) => options.run(),
         Command::Twice(options) => options.run(),
+        Command::Regressions(options) => options.run(),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("error: {error}");

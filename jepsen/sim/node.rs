@@ -83,6 +83,7 @@ struct Running(Rc<Machine>);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.0.steps.keep(&self.0);
         self.0.node.borrow_mut().take();
     }
 }

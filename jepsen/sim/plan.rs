@@ -107,7 +107,7 @@ impl Plan {
             seed: self.seed,
             time_s: self.load.as_secs(),
             place: "simulation".to_owned(),
-            command: crate::runner::command(self.seed),
+            command: crate::runner::command(self.seed, false),
             expects: expected.iter().map(|name| (*name).to_owned()).collect(),
             limits: Limits {
                 min_ok: MIN_OK,

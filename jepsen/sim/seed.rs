@@ -29,6 +29,8 @@ pub struct Keep {
     pub echo: bool,
     /// How much of the nodes' logs the trace has.
     pub level: tracing::Level,
+    /// Whether the disks lie: a planted bug, to see that it is found.
+    pub lying_disks: bool,
 }
 
 /// Runs a seed. Only one can be run in a process: randomness and clocks are the process's.
@@ -46,7 +48,13 @@ pub fn run(seed: u64, keep: Keep) -> Ran {
         let plan = Plan::of(seed);
         trace::line(&format!("{plan:?}"));
         let outcome = match Script::new(plan.clone()) {
-            Ok(script) => World::new(plan, Rc::new(script)).run(),
+            Ok(script) => {
+                let world = World::new(plan, Rc::new(script));
+                if keep.lying_disks {
+                    world.plant_lying_disks();
+                }
+                world.run()
+            }
             Err(error) => Outcome {
                 violation: Some(format!("there is no history: {error}")),
                 ..Outcome::default()

@@ -1,6 +1,9 @@
 //! The contract that every backend meets.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use weir_protocol::producer::ProducerState;
 use weir_protocol::{
     Append, AppendError, Appended, ContentType, Create, CreateError, Created, DeleteError, Fault, HeadError,
     Incarnation, ListError, ListPage, ListRequest, Offset, ReadError, ReadFrom, ReadResult, StreamMetadata, StreamName,
@@ -272,7 +275,16 @@ pub trait Export: Send + Sync {
     /// # Errors
     /// [`StorageError`], also for damage that is found on the way.
     fn digest(&self) -> Result<u128, StorageError>;
+
+    /// What each stream that clients see remembers of its producers.
+    ///
+    /// # Errors
+    /// [`StorageError`], also for damage that is found on the way.
+    fn producers(&self) -> Result<ProducerTable, StorageError>;
 }
+
+/// By stream, by producer.
+pub type ProducerTable = BTreeMap<StreamName, BTreeMap<String, ProducerState>>;
 
 /// The second part of a checkpoint. It blocks, and may be called on any thread.
 pub type PendingCheckpoint = Box<dyn FnOnce() -> Result<(), StorageError> + Send>;

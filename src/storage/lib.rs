@@ -43,7 +43,7 @@ mod rows;
 mod stage;
 
 pub use command::{Applied, Batch, Change, Command, Expired, Op, Outcome, Retain};
-pub use contract::{Export, Import, Inherited, PendingCheckpoint, Storage};
+pub use contract::{Export, Import, Inherited, PendingCheckpoint, ProducerTable, Storage};
 pub use error::StorageError;
 pub use file::{FileOptions, FileStorage};
 pub use memory::MemoryStorage;

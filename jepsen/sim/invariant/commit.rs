@@ -11,7 +11,7 @@ use super::{Checked, Replica, Violation, violated};
 use crate::node::Machine;
 
 /// An entry that some replica has applied.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     leader: Leader,
     /// The vote of the replica on which it was seen first: it was committed under this one or an earlier one.
@@ -34,6 +34,37 @@ impl Group {
     fn upto(&self) -> Option<u64> {
         self.entries.keys().next_back().copied()
     }
+
+    /// Takes note of an applied entry, and says whether nobody had applied it before; gives what another replica has
+    /// applied there, if that is another.
+    fn note(&mut self, index: u64, entry: Entry) -> Result<bool, Entry> {
+        match self.entries.get(&index) {
+            Some(known) if known.leader != entry.leader => Err(*known),
+            Some(_) => Ok(false),
+            None if self.upto().is_none_or(|upto| index == upto + 1) => {
+                self.entries.insert(index, entry);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// The first entry that one who leads under `vote` has to have, and has not.
+    fn lacks(&self, vote: Leader, purged: Option<u64>, has: impl Fn(u64) -> Option<Leader>) -> Option<(u64, Entry)> {
+        let due = self.entries.iter().filter(|(index, entry)| {
+            let is_purged = purged.is_some_and(|purged| **index <= purged);
+            entry.under < vote && !is_purged
+        });
+        let mut lacking = due.filter(|(index, entry)| has(**index) != Some(entry.leader));
+        lacking.next().map(|(index, entry)| (*index, *entry))
+    }
+}
+
+/// Whether a majority of the voters has something. During a change of members one of the two sets must do: which one
+/// depends on when it was committed.
+fn is_held(voters: &[BTreeSet<u64>], has: impl Fn(u64) -> bool) -> bool {
+    let holds = |set: &BTreeSet<u64>| set.iter().filter(|replica| has(**replica)).count() * 2 > set.len();
+    voters.iter().any(holds)
 }
 
 /// What was applied, by group.
@@ -81,19 +112,14 @@ impl Committed {
             let Some(leader) = replica.journal.leader_at(key, index) else {
                 continue;
             };
-            match group.entries.get(&index) {
-                Some(known) if known.leader != leader => {
-                    let seen = format!("{} applied {index} of {leader:?}, another of {known:?}", replica.name());
-                    return Err(violated("state machine safety", seen));
-                }
-                Some(_) => {}
-                None if index == group.upto().map_or(index, |upto| upto + 1) => {
-                    let under = replica.view.vote.0;
-                    group.entries.insert(index, Entry { leader, under });
-                    let payload = read(replica, key, index)?;
-                    news.push((LogId { leader, index }, payload));
-                }
-                None => {}
+            let under = replica.view.vote.0;
+            let is_new = group.note(index, Entry { leader, under }).map_err(|known| {
+                let seen = format!("{} applied {index} of {leader:?}, another of {known:?}", replica.name());
+                violated("state machine safety", seen)
+            })?;
+            if is_new {
+                let payload = read(replica, key, index)?;
+                news.push((LogId { leader, index }, payload));
             }
         }
         match group.entries.get(&applied.index) {
@@ -124,22 +150,17 @@ impl Committed {
             return Ok(true);
         };
         let purged = replica.journal.state(key).last_purged.map(|purged| purged.index);
-        for (index, entry) in &group.entries {
-            if entry.under >= vote || purged.is_some_and(|purged| *index <= purged) {
-                continue;
-            }
-            let found = replica.journal.leader_at(key, *index);
-            if found != Some(entry.leader) {
-                return Err(violated(
-                    "leader completeness",
-                    format!(
-                        "{} leads as {vote:?} with {found:?} at {index}, committed was {entry:?}",
-                        replica.name()
-                    ),
-                ));
-            }
+        match group.lacks(vote, purged, |index| replica.journal.leader_at(key, index)) {
+            None => Ok(true),
+            Some((index, entry)) => Err(violated(
+                "leader completeness",
+                format!(
+                    "{} leads as {vote:?} with {:?} at {index}, committed was {entry:?}",
+                    replica.name(),
+                    replica.journal.leader_at(key, index)
+                ),
+            )),
         }
-        Ok(true)
     }
 
     /// What any replica has applied, and so may have been acknowledged, is on the disks of a majority of the voters.
@@ -149,19 +170,13 @@ impl Committed {
                 continue;
             };
             for (index, entry) in group.entries.range(group.durable + 1..=upto) {
-                let has = |replica: &u64| {
-                    let node = group.members.get(replica).copied().unwrap_or_default();
-                    let key = ReplicaKey {
-                        group: *id,
-                        replica: *replica,
-                    };
+                let has = |replica: u64| {
+                    let node = group.members.get(&replica).copied().unwrap_or_default();
+                    let key = ReplicaKey { group: *id, replica };
                     let machine = machines.iter().find(|machine| machine.number == node);
                     machine.is_some_and(|machine| durable.has(machine, key, *index, entry.leader))
                 };
-                let is_held =
-                    |voters: &BTreeSet<u64>| voters.iter().filter(|replica| has(replica)).count() * 2 > voters.len();
-                // During a change of members one of the two sets must do: which one depends on when it was committed.
-                if !group.voters.iter().any(is_held) {
+                if !is_held(&group.voters, has) {
                     return Err(violated(
                         "applied entries are durable on a majority",
                         format!(
@@ -182,4 +197,61 @@ fn read(replica: &Replica<'_>, key: ReplicaKey, index: u64) -> Result<Bytes, Vio
     let failed = |what: String| violated("logs can be read", format!("{} at {index}: {what}", replica.name()));
     let entry = entries.map_err(|error| failed(error.to_string()))?.pop();
     Ok(entry.ok_or_else(|| failed("nothing".to_owned()))?.payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn leader(term: u64) -> Leader {
+        Leader { term, node: 5 }
+    }
+
+    fn group(terms: &[u64]) -> Group {
+        let mut group = Group::default();
+        for (index, term) in terms.iter().enumerate() {
+            let entry = Entry {
+                leader: leader(*term),
+                under: leader(*term),
+            };
+            assert_eq!(group.note(index as u64, entry), Ok(true));
+        }
+        group
+    }
+
+    #[test]
+    fn another_entry_applied_at_an_index_is_found() {
+        let mut group = group(&[1, 1, 2]);
+        let entry = |term| Entry {
+            leader: leader(term),
+            under: leader(9),
+        };
+        assert_eq!(group.note(1, entry(1)), Ok(false));
+        // Behind a gap nothing is known of what comes before.
+        assert_eq!(group.note(7, entry(3)), Ok(false));
+        assert!(group.note(1, entry(2)).is_err());
+    }
+
+    #[test]
+    fn a_leader_that_lacks_a_committed_entry_is_found() {
+        let group = group(&[1, 1, 2]);
+        let log = |terms: &'static [u64]| move |index: u64| terms.get(index as usize).map(|term| leader(*term));
+        assert_eq!(group.lacks(leader(3), None, log(&[1, 1, 2])), None);
+        // It was elected before the last one was committed.
+        assert_eq!(group.lacks(leader(2), None, log(&[1, 1])), None);
+        assert_eq!(group.lacks(leader(3), Some(2), log(&[])), None);
+        assert_eq!(group.lacks(leader(3), None, log(&[1, 1])).unwrap().0, 2);
+        assert_eq!(group.lacks(leader(3), None, log(&[1, 2, 2])).unwrap().0, 1);
+    }
+
+    #[test]
+    fn a_minority_is_none() {
+        let voters = [BTreeSet::from([1, 2, 3])];
+        assert!(is_held(&voters, |replica| replica != 2));
+        assert!(!is_held(&voters, |replica| replica == 2));
+        let both = [BTreeSet::from([1, 2, 3]), BTreeSet::from([3, 4, 5])];
+        assert!(is_held(&both, |replica| replica > 3));
+        assert!(!is_held(&both, |replica| replica == 3));
+        assert!(!is_held(&[], |_| true));
+    }
 }

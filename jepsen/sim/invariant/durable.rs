@@ -39,6 +39,18 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// The first entry that a journal has not which was opened after that; it may have purged some since.
+    fn lost(&self, purged: Option<u64>, found: impl Fn(u64) -> Option<Leader>) -> Option<(u64, Leader)> {
+        let due = self
+            .entries
+            .iter()
+            .filter(|(index, _)| purged.is_none_or(|purged| purged < **index));
+        let mut lost = due.filter(|(index, leader)| found(**index) != Some(**leader));
+        lost.next().map(|(index, leader)| (*index, *leader))
+    }
+}
+
 impl Durable {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -54,7 +66,7 @@ impl Durable {
     }
 
     /// Takes note of what a node has, before its process ends.
-    pub(super) fn keep(&self, machine: &Machine) {
+    pub fn keep(&self, machine: &Machine) {
         // A node that is not open yet has a journal all the same, and takes entries.
         let Some(journal) = machine.steps.journal() else {
             return;
@@ -84,14 +96,11 @@ impl Durable {
         let State { kept, checked, failure } = &mut *state;
         for ((_, key), kept) in kept.iter().filter(|((of, _), _)| *of == node) {
             let purged = journal.state(*key).last_purged.map(|purged| purged.index);
-            for (index, leader) in &kept.entries {
-                *checked += 1;
-                let found = journal.leader_at(*key, *index);
-                if found != Some(*leader) && purged.is_none_or(|purged| purged < *index) {
-                    let seen =
-                        format!("n{node} {key:?} had {index} of {leader:?}, and has {found:?} after its restart");
-                    failure.get_or_insert(violated("what was synced survives", seen));
-                }
+            *checked += kept.entries.len() as u64;
+            if let Some((index, leader)) = kept.lost(purged, |index| journal.leader_at(*key, index)) {
+                let found = journal.leader_at(*key, index);
+                let seen = format!("n{node} {key:?} had {index} of {leader:?}, and has {found:?} after its restart");
+                failure.get_or_insert(violated("what was synced survives", seen));
             }
         }
     }
@@ -110,5 +119,27 @@ impl Durable {
         kept.is_some_and(|kept| {
             kept.purged.is_some_and(|purged| index <= purged) || kept.entries.get(&index) == Some(&leader)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_a_restart_lost_is_found() {
+        let leader = |term| Leader { term, node: 5 };
+        let kept = Kept {
+            purged: None,
+            entries: BTreeMap::from([(1, leader(1)), (2, leader(1)), (3, leader(2))]),
+        };
+        let log = |terms: [u64; 4]| move |index: u64| terms.get(index as usize).map(|term| leader(*term));
+        assert_eq!(kept.lost(None, log([0, 1, 1, 2])), None);
+        assert_eq!(kept.lost(Some(2), log([0, 0, 0, 2])), None);
+        assert_eq!(kept.lost(None, log([0, 1, 1, 3])), Some((3, leader(2))));
+        assert_eq!(
+            kept.lost(None, |index| (index < 3).then(|| leader(1))),
+            Some((3, leader(2)))
+        );
     }
 }

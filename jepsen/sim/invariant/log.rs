@@ -63,26 +63,67 @@ impl Logs {
             bytes: entry.payload.len(),
             before: before.and_then(|index| replica.journal.leader_at(key, index)),
         };
-        let known = self
-            .links
-            .entry((key.group, entry.id.index, entry.id.leader))
-            .or_insert(link);
+        let known = self.compare(key.group, entry.id, link);
+        known.map_err(|known| {
+            let seen = format!(
+                "{} has {:?} as {link:?}, another log as {known:?}",
+                replica.name(),
+                entry.id
+            );
+            violated("log matching", seen)
+        })
+    }
+
+    /// Compares an entry with what is known of it; gives that, where it is another.
+    fn compare(&mut self, group: u64, id: LogId, link: Link) -> Result<(), Link> {
+        let known = self.links.entry((group, id.index, id.leader)).or_insert(link);
         let same = (known.sum, known.bytes) == (link.sum, link.bytes);
         // Behind the purge point nothing is known of the entry before.
         let linked = known.before == link.before || known.before.is_none() || link.before.is_none();
         if !same || !linked {
-            return Err(violated(
-                "log matching",
-                format!(
-                    "{} has {:?} as {link:?}, another log as {known:?}",
-                    replica.name(),
-                    entry.id
-                ),
-            ));
+            return Err(*known);
         }
         if known.before.is_none() {
             *known = link;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEADER: Leader = Leader { term: 2, node: 5 };
+    const ID: LogId = LogId {
+        leader: LEADER,
+        index: 9,
+    };
+
+    fn link(sum: u32, before: Option<u64>) -> Link {
+        Link {
+            sum,
+            bytes: 10,
+            before: before.map(|term| Leader { term, node: 5 }),
+        }
+    }
+
+    #[test]
+    fn another_entry_under_one_id_is_found() {
+        let mut logs = Logs::default();
+        logs.compare(7, ID, link(1, Some(2))).unwrap();
+        logs.compare(7, ID, link(1, Some(2))).unwrap();
+        // Another group's is another entry; what was purged says nothing.
+        logs.compare(8, ID, link(3, Some(2))).unwrap();
+        logs.compare(7, ID, link(1, None)).unwrap();
+        assert_eq!(logs.compare(7, ID, link(3, Some(2))), Err(link(1, Some(2))));
+    }
+
+    #[test]
+    fn another_entry_before_it_is_found() {
+        let mut logs = Logs::default();
+        logs.compare(7, ID, link(1, None)).unwrap();
+        logs.compare(7, ID, link(1, Some(1))).unwrap();
+        assert_eq!(logs.compare(7, ID, link(1, Some(2))), Err(link(1, Some(1))));
     }
 }

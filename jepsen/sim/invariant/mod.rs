@@ -2,31 +2,41 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `election` | a leader is one process; votes are kept |
 //! | `log` | logs agree where they must; what a leader must have |
 //! | `commit` | what is applied is the same everywhere, and durable on a majority |
 //! | `durable` | what was durable is there after a restart |
 //! | `state` | every replica's state is what its log says |
+//! | `producers` | the producer table is the fold of the log |
+//! | `slots` | one group per stream |
+//!
+//! After every step: all but the states, which are looked at after some of the changes and all at the end
+//! ([`crate::plan::Plan::look_at_one_of`]), and the producer tables, every 50 entries of a group and at the end.
 //!
 //! Terms here are openraft's: a leader is a term and a replica, so one term may have several leaders one after the
 //! other. What Raft says of terms holds for these pairs.
 
 mod commit;
 mod durable;
+mod election;
 mod log;
+mod producers;
+mod slots;
 mod state;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use weir_cluster::{Probe, ReplicaView};
-use weir_journal::{Journal, Leader, ReplicaKey};
+use weir_journal::{Journal, ReplicaKey};
 
 use self::commit::Committed;
 pub use self::durable::Durable;
+use self::election::Elections;
 use self::log::Logs;
+use self::slots::Slots;
 use self::state::States;
 use crate::node::Machine;
 
@@ -104,7 +114,8 @@ pub struct Invariants {
     committed: Committed,
     durable: Arc<Durable>,
     states: States,
-    votes: BTreeMap<(usize, u64), (Leader, bool)>,
+    elections: Elections,
+    slots: Slots,
     counts: Counts,
 }
 
@@ -121,6 +132,8 @@ pub struct Counts {
     pub states: u64,
     /// Entries that were durable before a restart, and looked for after it.
     pub recovered: u64,
+    /// Producers in tables that were compared with the fold of the log.
+    pub producers: u64,
 }
 
 impl Counts {
@@ -131,6 +144,7 @@ impl Counts {
         self.leaders += other.leaders;
         self.states += other.states;
         self.recovered += other.recovered;
+        self.producers += other.producers;
     }
 }
 
@@ -143,7 +157,8 @@ impl Invariants {
             committed: Committed::default(),
             durable: Arc::default(),
             states: States::new(seed, look_at_one_of),
-            votes: BTreeMap::new(),
+            elections: Elections::default(),
+            slots: Slots::default(),
             counts: Counts::default(),
         }
     }
@@ -153,6 +168,7 @@ impl Invariants {
     pub fn counts(&self) -> Counts {
         Counts {
             recovered: self.durable.checked(),
+            producers: self.states.producers(),
             ..self.counts
         }
     }
@@ -171,7 +187,11 @@ impl Invariants {
         self.durable.failure()?;
         for machine in machines {
             each_replica(machine, |replica| {
-                self.vote(replica)?;
+                let (node, group, vote) = (replica.node, replica.view.group, replica.view.vote);
+                self.elections.vote(node, group, vote)?;
+                if group == 0 && self.slots.may_differ(node, replica.view.applied) {
+                    self.slots.check(node, replica.probe.slots())?;
+                }
                 self.counts.entries += self.logs.check(replica)?;
                 let (committed, news) = self.committed.check(replica)?;
                 self.counts.committed += committed;
@@ -179,7 +199,11 @@ impl Invariants {
                     self.states.apply(replica.view.group, id, payload)?;
                 }
                 if replica.view.leads {
-                    self.counts.leaders += u64::from(self.committed.leader(replica)?);
+                    let is_new = self.committed.leader(replica)?;
+                    self.counts.leaders += u64::from(is_new);
+                    if is_new {
+                        self.elections.leader(node, group, vote.0)?;
+                    }
                 }
                 Ok(())
             })?;
@@ -200,7 +224,12 @@ impl Invariants {
     /// The first that is not what its log says.
     pub fn check_states(&mut self, machines: &[Rc<Machine>]) -> Checked {
         self.states.again();
-        self.check(machines)
+        self.check(machines)?;
+        self.states.check_producers()?;
+        match self.slots.is_known() {
+            true => Ok(()),
+            false => Err(violated("one group per stream", "nobody has a table of slots")),
+        }
     }
 
     /// Takes note of what a node has on disk, before its process ends.
@@ -209,18 +238,7 @@ impl Invariants {
         self.logs.forget(machine.number);
         self.committed.forget(machine.number);
         self.states.forget(machine.number);
-    }
-
-    /// A vote is never taken back, not even by a restart.
-    fn vote(&mut self, replica: &Replica<'_>) -> Checked {
-        let now = replica.view.vote;
-        let before = self.votes.insert((replica.node, replica.view.group), now);
-        match before {
-            Some(before) if before > now => Err(violated(
-                "votes only rise",
-                format!("{} voted {now:?} after {before:?}", replica.name()),
-            )),
-            _ => Ok(()),
-        }
+        self.elections.forget(machine.number);
+        self.slots.forget(machine.number);
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use weir_cluster::Replay;
 use weir_journal::LogId;
 
+use super::producers::Producers;
 use super::{Checked, Replica, Violation, violated};
 use crate::disk::SimDisk;
 use crate::files::SimFiles;
@@ -16,9 +17,21 @@ use crate::files::SimFiles;
 /// The place of replayed logs among the traced disks.
 const REPLAY_DISK: u64 = 100;
 
+/// Of so many entries of a group one is followed by a look at its producer table.
+const PRODUCERS_ONE_OF: u64 = 50;
+
+/// A group's log, replayed.
+struct Replayed {
+    replay: Replay,
+    producers: Producers,
+    entries: u64,
+}
+
 pub(super) struct States {
     disk: SimDisk,
-    replays: BTreeMap<u64, Replay>,
+    groups: BTreeMap<u64, Replayed>,
+    /// Producers compared.
+    producers: u64,
     /// By group and index.
     hashes: BTreeMap<(u64, u64), u128>,
     /// By node and group: the last index looked at.
@@ -34,7 +47,8 @@ impl States {
     pub(super) fn new(seed: u64, one_of: u64) -> Self {
         Self {
             disk: SimDisk::new(REPLAY_DISK, seed),
-            replays: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            producers: 0,
             hashes: BTreeMap::new(),
             seen: BTreeMap::new(),
             changes: 0,
@@ -57,20 +71,46 @@ impl States {
     pub(super) fn apply(&mut self, group: u64, id: LogId, payload: Bytes) -> Checked {
         let failed =
             |error: std::io::Error| violated("logs can be replayed", format!("group {group} at {id:?}: {error}"));
-        if !self.replays.contains_key(&group) {
+        if !self.groups.contains_key(&group) {
             let path = PathBuf::from(format!("/replay/{group}.redb"));
             let replay = match group {
                 0 => Replay::meta(),
                 _ => Replay::streams(Arc::new(SimFiles(self.disk.clone())), path, 1 << 20),
             };
-            self.replays.insert(group, replay.map_err(failed)?);
+            let replayed = Replayed {
+                replay: replay.map_err(failed)?,
+                producers: Producers::default(),
+                entries: 0,
+            };
+            self.groups.insert(group, replayed);
         }
-        if let Some(replay) = self.replays.get_mut(&group) {
-            replay.apply(id, payload).map_err(failed)?;
+        if let Some(replayed) = self.groups.get_mut(&group) {
+            let done = replayed.replay.apply(id, payload).map_err(failed)?;
+            replayed.producers.fold(group, &done)?;
+            replayed.entries += 1;
             self.hashes
-                .insert((group, id.index), replay.state_hash().map_err(failed)?);
+                .insert((group, id.index), replayed.replay.state_hash().map_err(failed)?);
+            if replayed.entries.is_multiple_of(PRODUCERS_ONE_OF) {
+                let table = replayed.replay.producers().map_err(failed)?;
+                self.producers += replayed.producers.compare(group, &table)?;
+            }
         }
         Ok(())
+    }
+
+    /// Looks at the producer table of every group.
+    pub(super) fn check_producers(&mut self) -> Checked {
+        for (group, replayed) in &self.groups {
+            let table = replayed.replay.producers();
+            let table = table.map_err(|error| violated("logs can be replayed", format!("group {group}: {error}")))?;
+            self.producers += replayed.producers.compare(*group, &table)?;
+        }
+        Ok(())
+    }
+
+    /// How many producers were compared.
+    pub(super) const fn producers(&self) -> u64 {
+        self.producers
     }
 
     /// Compares a replica's state, if it is its turn; says whether it was.

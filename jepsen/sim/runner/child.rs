@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Report, RunnerError, elapsed};
+use super::{Report, RunnerError, command, elapsed};
 
 /// How long a seed may take on the machine's clock. A simulation that does not get on is as bad as one that fails.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often it is looked whether a process has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -17,6 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub struct Child {
     program: PathBuf,
+    lying_disks: bool,
 }
 
 impl Child {
@@ -25,6 +26,7 @@ impl Child {
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
+            lying_disks: false,
         }
     }
 
@@ -37,6 +39,17 @@ impl Child {
         program.map(Self::new).map_err(RunnerError::file("the program itself"))
     }
 
+    /// The same with a planted bug, or without.
+    #[must_use]
+    pub fn with_lying_disks(mut self, lying_disks: bool) -> Self {
+        self.lying_disks = lying_disks;
+        self
+    }
+
+    fn repeat(&self, seed: u64) -> String {
+        command(seed, self.lying_disks)
+    }
+
     /// Runs a seed. With files, its history and its trace go there.
     ///
     /// # Errors
@@ -46,6 +59,9 @@ impl Child {
         command.args(["run", &seed.to_string(), "--json"]);
         if let Some((history, trace)) = files {
             command.arg("--history").arg(history).arg("--trace").arg(trace);
+        }
+        if self.lying_disks {
+            command.arg("--lying-disks");
         }
         command
             .stdin(Stdio::null())
@@ -61,7 +77,11 @@ impl Child {
                 None if elapsed().saturating_sub(began) > PATIENCE => {
                     process.kill().map_err(failed)?;
                     process.wait().map_err(failed)?;
-                    return Ok(Report::broken(seed, format!("it did not end within {PATIENCE:?}")));
+                    return Ok(Report::broken(
+                        seed,
+                        self.repeat(seed),
+                        format!("it did not end within {PATIENCE:?}"),
+                    ));
                 }
                 None => std::thread::sleep(POLL_INTERVAL),
             }
@@ -70,7 +90,12 @@ impl Child {
         if let Some(mut output) = process.stdout.take() {
             output.read_to_string(&mut text).map_err(failed)?;
         }
-        Ok(serde_json::from_str(&text)
-            .unwrap_or_else(|_| Report::broken(seed, format!("its process ended with {status} and no report"))))
+        Ok(serde_json::from_str(&text).unwrap_or_else(|_| {
+            Report::broken(
+                seed,
+                self.repeat(seed),
+                format!("its process ended with {status} and no report"),
+            )
+        }))
     }
 }

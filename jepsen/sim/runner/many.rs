@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Child, Report, RunnerError, Tally, command, elapsed, pool};
+use super::{Child, Report, RunnerError, Tally, elapsed, pool};
 
 /// After so many seeds a line says how far it is.
 const PROGRESS_SEEDS: u64 = 50;
@@ -21,6 +21,9 @@ pub struct ManyOptions {
     /// How many at a time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Plant a bug: disks that do not sync, and say that they did
+    #[arg(long)]
+    lying_disks: bool,
 }
 
 impl ManyOptions {
@@ -31,28 +34,20 @@ impl ManyOptions {
     pub fn run(&self) -> Result<ExitCode, RunnerError> {
         let began = elapsed();
         let mut done = 0;
-        let child = Child::this()?;
-        let tally = many(
-            &child,
-            self.from..self.from.saturating_add(self.count),
-            self.jobs,
-            |report| {
-                done += 1;
-                if let Some(violation) = &report.violation {
-                    println!(
-                        "seed {} failed: {violation}\n  repeat: {}",
-                        report.seed,
-                        command(report.seed)
-                    );
-                } else if done % PROGRESS_SEEDS == 0 {
-                    println!(
-                        "{done} of {} seeds after {} s",
-                        self.count,
-                        (elapsed() - began).as_secs()
-                    );
-                }
-            },
-        )?;
+        let child = Child::this()?.with_lying_disks(self.lying_disks);
+        let seeds: Vec<u64> = (self.from..self.from.saturating_add(self.count)).collect();
+        let tally = many(&child, &seeds, self.jobs, |report| {
+            done += 1;
+            if let Some(violation) = &report.violation {
+                println!("seed {} failed: {violation}\n  repeat: {}", report.seed, report.repeat);
+            } else if done % PROGRESS_SEEDS == 0 {
+                println!(
+                    "{done} of {} seeds after {} s",
+                    self.count,
+                    (elapsed() - began).as_secs()
+                );
+            }
+        })?;
         println!("\n{tally}took {} s", (elapsed() - began).as_secs());
         Ok(ExitCode::from(u8::from(!tally.failed().is_empty())))
     }
@@ -62,12 +57,7 @@ impl ManyOptions {
 ///
 /// # Errors
 /// When there is no process for a seed.
-pub fn many(
-    child: &Child,
-    seeds: std::ops::Range<u64>,
-    jobs: usize,
-    mut show: impl FnMut(&Report),
-) -> Result<Tally, RunnerError> {
+pub fn many(child: &Child, seeds: &[u64], jobs: usize, mut show: impl FnMut(&Report)) -> Result<Tally, RunnerError> {
     let mut tally = Tally::default();
     pool::each(
         seeds,

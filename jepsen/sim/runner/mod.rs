@@ -5,13 +5,14 @@
 //! | `report` | what a seed's process says of its run |
 //! | `child` | a seed in a process of its own |
 //! | `pool` | some of them at a time |
-//! | `one`, `many`, `twice` | the commands |
+//! | `one`, `many`, `twice`, `regressions` | the commands |
 //! | `tally` | what many seeds did together |
 
 mod child;
 mod many;
 mod one;
 mod pool;
+mod regressions;
 mod report;
 mod tally;
 mod twice;
@@ -25,6 +26,7 @@ use thiserror::Error;
 pub use child::Child;
 pub use many::{ManyOptions, many};
 pub use one::RunOptions;
+pub use regressions::{RegressionsOptions, seeds as regressions};
 pub use report::Report;
 pub use tally::Tally;
 pub use twice::{Difference, TwiceOptions, twice};
@@ -66,6 +68,7 @@ fn elapsed() -> Duration {
 
 /// The command that repeats a seed.
 #[must_use]
-pub fn command(seed: u64) -> String {
-    format!("cargo run --profile sim -p weir-sim -- run {seed}")
+pub fn command(seed: u64, lying_disks: bool) -> String {
+    let planted = if lying_disks { " --lying-disks" } else { "" };
+    format!("cargo run --profile sim -p weir-sim -- run {seed}{planted}")
 }

@@ -33,6 +33,9 @@ pub struct RunOptions {
     /// How much the nodes log
     #[arg(long, value_enum, default_value = "info")]
     level: Level,
+    /// Plant a bug: disks that do not sync, and say that they did
+    #[arg(long)]
+    lying_disks: bool,
     /// Print one line of JSON and nothing else
     #[arg(long, hide = true)]
     json: bool,
@@ -47,6 +50,7 @@ impl RunOptions {
         let keep = Keep {
             trace: self.trace.is_some(),
             echo: self.echo,
+            lying_disks: self.lying_disks,
             level: match self.level {
                 Level::Info => tracing::Level::INFO,
                 Level::Debug => tracing::Level::DEBUG,
@@ -60,7 +64,7 @@ impl RunOptions {
         if let Some(path) = &self.history {
             std::fs::write(path, &ran.outcome.history).map_err(RunnerError::file(path))?;
         }
-        let report = Report::of(self.seed, &ran);
+        let report = Report::of(self.seed, command(self.seed, self.lying_disks), &ran);
         let failed = report.violation.is_some();
         if self.json {
             let line = serde_json::to_string(&report).map_err(|error| RunnerError::file("the report")(error.into()))?;
@@ -69,7 +73,7 @@ impl RunOptions {
             print!("{}", describe(&report));
             print!("{}", ran.outcome.findings);
             if failed {
-                println!("repeat: {}", command(self.seed));
+                println!("repeat: {}", report.repeat);
             }
         }
         Ok(ExitCode::from(u8::from(failed)))

@@ -12,6 +12,8 @@ use crate::seed::Ran;
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// The one command that repeats it.
+    pub repeat: String,
     /// What does not hold.
     pub violation: Option<String>,
     /// What the checkers say of the history.
@@ -39,10 +41,11 @@ pub struct Report {
 impl Report {
     /// Of a run.
     #[must_use]
-    pub fn of(seed: u64, ran: &Ran) -> Self {
+    pub fn of(seed: u64, repeat: String, ran: &Ran) -> Self {
         let outcome = &ran.outcome;
         Self {
             seed,
+            repeat,
             violation: outcome.violation.clone(),
             verdict: outcome.verdict.clone(),
             elapsed_ms: outcome.elapsed_ms,
@@ -59,9 +62,10 @@ impl Report {
 
     /// Of a process that did not get to the end of its run.
     #[must_use]
-    pub fn broken(seed: u64, why: String) -> Self {
+    pub fn broken(seed: u64, repeat: String, why: String) -> Self {
         Self {
             seed,
+            repeat,
             violation: Some(why),
             ..Self::default()
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Report, command};
+use super::Report;
 use crate::invariant::Counts;
 
 /// Sums over seeds, and those that failed.
@@ -19,7 +19,7 @@ pub struct Tally {
     verdicts: BTreeMap<String, u64>,
     faults: BTreeMap<String, u64>,
     counts: Counts,
-    failed: BTreeMap<u64, String>,
+    failed: BTreeMap<u64, (String, String)>,
 }
 
 impl Tally {
@@ -37,13 +37,14 @@ impl Tally {
         }
         self.counts.add(report.counts);
         if let Some(violation) = &report.violation {
-            self.failed.insert(report.seed, violation.clone());
+            let found = (violation.clone(), report.repeat.clone());
+            self.failed.insert(report.seed, found);
         }
     }
 
-    /// The seeds that failed, and what did not hold.
+    /// The seeds that failed, what did not hold, and the command that repeats it.
     #[must_use]
-    pub const fn failed(&self) -> &BTreeMap<u64, String> {
+    pub const fn failed(&self) -> &BTreeMap<u64, (String, String)> {
         &self.failed
     }
 
@@ -78,8 +79,8 @@ impl fmt::Display for Tally {
             listed(&self.faults)
         )?;
         writeln!(f, "checked: {:?}", self.counts)?;
-        for (seed, violation) in &self.failed {
-            writeln!(f, "seed {seed} failed: {violation}\n  repeat: {}", command(*seed))?;
+        for (seed, (violation, repeat)) in &self.failed {
+            writeln!(f, "seed {seed} failed: {violation}\n  repeat: {repeat}")?;
         }
         Ok(())
     }

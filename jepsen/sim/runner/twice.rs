@@ -27,14 +27,11 @@ impl TwiceOptions {
     /// # Errors
     /// When there is no process for a seed, or no place for its files.
     pub fn run(&self) -> Result<ExitCode, RunnerError> {
-        let differences = twice(
-            &Child::this()?,
-            self.from..self.from.saturating_add(self.count),
-            self.jobs,
-        )?;
+        let seeds: Vec<u64> = (self.from..self.from.saturating_add(self.count)).collect();
+        let differences = twice(&Child::this()?, &seeds, self.jobs)?;
         for difference in &differences {
             println!("seed {} differs: {}", difference.seed, difference.what);
-            println!("  repeat: {} --trace FILE, twice", command(difference.seed));
+            println!("  repeat: {} --trace FILE, twice", command(difference.seed, false));
         }
         println!("{} seeds twice, {} differ", self.count, differences.len());
         Ok(ExitCode::from(u8::from(!differences.is_empty())))
@@ -54,7 +51,7 @@ pub struct Difference {
 ///
 /// # Errors
 /// When there is no process for a seed, or no place for its files.
-pub fn twice(child: &Child, seeds: std::ops::Range<u64>, jobs: usize) -> Result<Vec<Difference>, RunnerError> {
+pub fn twice(child: &Child, seeds: &[u64], jobs: usize) -> Result<Vec<Difference>, RunnerError> {
     let folder = tempfile::tempdir().map_err(RunnerError::file("a folder for the traces"))?;
     let mut differences = Vec::new();
     pool::each(

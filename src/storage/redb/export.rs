@@ -8,20 +8,24 @@
 //!
 //! in the order of tables and keys. A cursor is the table and the key of the last record before it.
 
+use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
+use ::redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use weir_protocol::StreamName;
+use weir_protocol::producer::ProducerState;
 
 use super::backend;
 use super::commit::{self, End};
 use super::fault;
 use super::files::StoreFiles;
-use super::tables::{EXPIRY, FORKS, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS};
-use crate::contract::{Export, Import};
+use super::tables::{EXPIRY, FORKS, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS, decode_record};
+use crate::contract::{Export, Import, ProducerTable};
 use crate::error::StorageError;
+use crate::record::State;
 
 const TABLES: u8 = 8;
 
@@ -66,6 +70,35 @@ impl Export for RedbExport {
 
     fn digest(&self) -> Result<u128, StorageError> {
         super::digest::digest(&self.0)
+    }
+
+    fn producers(&self) -> Result<ProducerTable, StorageError> {
+        let mut producers = ProducerTable::new();
+        let mut names = BTreeMap::new();
+        for entry in self
+            .0
+            .open_table(STREAMS)
+            .map_err(fault)?
+            .range::<&str>(..)
+            .map_err(fault)?
+        {
+            let (name, value) = entry.map_err(fault)?;
+            let record = decode_record(name.value(), value.value())?;
+            if record.state == State::Live {
+                let stream = StreamName::new(name.value());
+                let stream = stream.map_err(|error| StorageError::Damaged(error.to_string()))?;
+                producers.insert(stream.clone(), BTreeMap::new());
+                names.insert(record.id, stream);
+            }
+        }
+        for entry in self.0.open_table(PRODUCERS).map_err(fault)?.iter().map_err(fault)? {
+            let (key, value) = entry.map_err(fault)?;
+            let ((id, producer), (epoch, last_seq)) = (key.value(), value.value());
+            if let Some(of_stream) = names.get(&id).and_then(|name| producers.get_mut(name)) {
+                of_stream.insert(producer.to_owned(), ProducerState { epoch, last_seq });
+            }
+        }
+        Ok(producers)
     }
 }
 
