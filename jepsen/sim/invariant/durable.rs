@@ -14,6 +14,8 @@ pub struct Durable(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// Replicas that were ever seen, with their nodes. A process that ends has given up some of them already.
+    known: BTreeSet<(usize, ReplicaKey)>,
     /// By node and replica.
     kept: BTreeMap<(usize, ReplicaKey), Kept>,
     checked: u64,
@@ -65,23 +67,20 @@ impl Durable {
         self.state().checked
     }
 
+    /// Takes note of a replica.
+    pub(super) fn see(&self, node: usize, key: ReplicaKey) {
+        self.state().known.insert((node, key));
+    }
+
     /// Takes note of what a node has, before its process ends.
     pub fn keep(&self, machine: &Machine) {
         // A node that is not open yet has a journal all the same, and takes entries.
         let Some(journal) = machine.steps.journal() else {
             return;
         };
-        let mut state = self.state();
-        let known = state.kept.keys().filter(|(node, _)| *node == machine.number);
-        let mut keys: BTreeSet<ReplicaKey> = known.map(|(_, key)| *key).collect();
-        if let Some((probe, _)) = machine.looked_at() {
-            keys.extend(probe.replicas().iter().map(|view| ReplicaKey {
-                group: view.group,
-                replica: view.replica,
-            }));
-        }
-        for key in keys {
-            state.kept.insert((machine.number, key), Kept::of(&journal, key));
+        let State { known, kept, .. } = &mut *self.state();
+        for (node, key) in known.iter().filter(|(node, _)| *node == machine.number) {
+            kept.insert((*node, *key), Kept::of(&journal, *key));
         }
     }
 
@@ -93,7 +92,9 @@ impl Durable {
     /// A journal was opened: everything that was synced is there.
     pub fn recovered(&self, node: usize, journal: &Arc<Journal>) {
         let mut state = self.state();
-        let State { kept, checked, failure } = &mut *state;
+        let State {
+            kept, checked, failure, ..
+        } = &mut *state;
         for ((_, key), kept) in kept.iter().filter(|((of, _), _)| *of == node) {
             let purged = journal.state(*key).last_purged.map(|purged| purged.index);
             *checked += kept.entries.len() as u64;

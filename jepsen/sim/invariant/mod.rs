@@ -188,6 +188,7 @@ impl Invariants {
         for machine in machines {
             each_replica(machine, |replica| {
                 let (node, group, vote) = (replica.node, replica.view.group, replica.view.vote);
+                self.durable.see(node, replica.key());
                 self.elections.vote(node, group, vote)?;
                 if group == 0 && self.slots.may_differ(node, replica.view.applied) {
                     self.slots.check(node, replica.probe.slots())?;

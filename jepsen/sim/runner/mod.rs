@@ -70,5 +70,5 @@ fn elapsed() -> Duration {
 #[must_use]
 pub fn command(seed: u64, lying_disks: bool) -> String {
     let planted = if lying_disks { " --lying-disks" } else { "" };
-    format!("cargo run --profile sim -p weir-sim -- run {seed}{planted}")
+    format!("cargo run -p weir-sim -- run {seed}{planted}")
 }
