@@ -35,10 +35,24 @@ fn with_numbers(code: u32, a: u64, b: u64) -> pb::Failure {
     }
 }
 
+/// Why something is unavailable, as far as that is told further: the first, unless it is one of the others.
+///
+/// Answers to proposals are replicated state, and one that was decoded must be encoded as before: a replica that came by a
+/// restart or a snapshot would differ from the others.
+const UNAVAILABLE: [&str; 2] = [
+    "the node that serves this stream cannot take requests now",
+    weir_storage::LATE_FORK,
+];
+
+fn unavailable(why: &str) -> &'static str {
+    let known = UNAVAILABLE.into_iter().find(|known| *known == why);
+    known.unwrap_or(UNAVAILABLE[0])
+}
+
 /// Faults have the numbers from 100 on, whatever the operation.
 fn fault_to_pb(fault: &Fault) -> pb::Failure {
     match fault {
-        Fault::Unavailable(why) => with_text(100, why),
+        Fault::Unavailable(why) => with_text(100, unavailable(why)),
         Fault::Overloaded => failure(101),
         Fault::OutcomeUnknown => failure(102),
         Fault::StorageFull => failure(103),
@@ -48,7 +62,7 @@ fn fault_to_pb(fault: &Fault) -> pb::Failure {
 
 fn fault_from_pb(failure: &pb::Failure) -> Result<Fault, Malformed> {
     Ok(match failure.code {
-        100 => Fault::Unavailable("the node that serves this stream cannot take requests now"),
+        100 => Fault::Unavailable(unavailable(&failure.text)),
         101 => Fault::Overloaded,
         102 => Fault::OutcomeUnknown,
         103 => Fault::StorageFull,
@@ -211,4 +225,29 @@ impl Failure for ListError {
 /// An optional offset, as a position.
 pub(super) fn maybe_offset(position: Option<u64>) -> Result<Option<Offset>, Malformed> {
     position.map(offset).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_decoded_is_encoded_as_before() {
+        for why in ["no leader", UNAVAILABLE[0], UNAVAILABLE[1], ""] {
+            let first = fault_to_pb(&Fault::Unavailable(why));
+            let again = fault_to_pb(&fault_from_pb(&first).unwrap());
+            assert_eq!(again, first, "{why:?}");
+        }
+        for what in ["content type", "lifetime", "closed state", "fork origin", "another"] {
+            let first = CreateError::ConfigMismatch(what).to_pb();
+            let decoded = CreateError::from_pb(&first).unwrap();
+            assert!(what == "another" || decoded.to_pb() == first, "{what:?}");
+        }
+    }
+
+    #[test]
+    fn a_late_fork_is_told_as_such() {
+        let fault = Fault::Unavailable(weir_storage::LATE_FORK);
+        assert_eq!(fault_from_pb(&fault_to_pb(&fault)).unwrap(), fault);
+    }
 }

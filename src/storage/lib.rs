@@ -46,6 +46,7 @@ pub use command::{Applied, Batch, Change, Command, Expired, Op, Outcome, Retain}
 pub use contract::{Export, Import, Inherited, PendingCheckpoint, ProducerTable, Storage};
 pub use error::StorageError;
 pub use file::{FileOptions, FileStorage};
+pub use limits::LATE_FORK;
 pub use memory::MemoryStorage;
 pub use redb::{RealFiles, RedbOptions, RedbStorage, StoreFiles};
 pub use reference::{

@@ -68,7 +68,7 @@ pub(crate) fn adopt(
     at: Timestamp,
 ) -> Result<Origin, Stop<CreateError>> {
     if retained.reference.is_decided(at) {
-        let late = Fault::Unavailable("the fork's source was kept for it for too long");
+        let late = Fault::Unavailable(crate::LATE_FORK);
         return Err(Stop::Refused(CreateError::Fault(late)));
     }
     Ok(Origin {
