@@ -29,6 +29,8 @@ pub(crate) struct MetaMachine {
     /// Where there is a place.
     mark: Option<SnapshotMark>,
     states: watch::Sender<Arc<MetaState>>,
+    /// Held by whoever writes the file.
+    saving: Mutex<()>,
 }
 
 /// A file on a disk.
@@ -63,6 +65,7 @@ impl MetaMachine {
             place,
             states: watch::Sender::new(Arc::new(current.state.clone())),
             current: Mutex::new(current),
+            saving: Mutex::default(),
         })
     }
 
@@ -73,6 +76,12 @@ impl MetaMachine {
 
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One at a time, from the moment at which the state is taken: two would write the same file, and the older could come
+    /// last. When a replica is closed, a checkpoint of before may still be under way.
+    fn turn_to_save(&self) -> MutexGuard<'_, ()> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn save(&self, bytes: &[u8]) -> io::Result<()> {
@@ -165,6 +174,7 @@ impl Machine for MetaMachine {
 
     /// All of it at once: the state is small and changes rarely.
     fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
+        let _turn = self.turn_to_save();
         let bytes = encode(&self.current());
         self.save(&bytes)?;
         self.mark.as_ref().map_or(Ok(()), |mark| mark.clear(mark.times_set()))?;
@@ -201,6 +211,7 @@ impl Machine for MetaMachine {
         if received.position != position {
             return Err(invalid("a snapshot holds another state than it said"));
         }
+        let _turn = self.turn_to_save();
         self.mark.as_ref().map_or(Ok(()), SnapshotMark::set)?;
         self.save(&bytes)?;
         let mut current = self.current();
@@ -229,5 +240,44 @@ impl SnapshotSink for Gathered {
 
     fn finish(self: Box<Self>) -> io::Result<Staged> {
         Ok(Staged(Box::new(self.0.freeze())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_journal::RealDisk;
+
+    use super::*;
+
+    #[test]
+    fn checkpoints_at_the_same_time_do_not_get_in_each_others_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = || Place {
+            disk: Arc::new(RealDisk),
+            dir: dir.path().to_owned(),
+            file: "1.state".to_owned(),
+        };
+        let machine = MetaMachine::open(Some(place())).unwrap();
+        let position = |index| Position {
+            log_id: Some(raft::LogId { leader: None, index }),
+            ..Position::default()
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        machine.begin_checkpoint().unwrap()().unwrap();
+                    }
+                });
+            }
+            for index in 1..=100 {
+                machine.apply(Vec::new(), position(index)).unwrap();
+            }
+        });
+        machine.begin_checkpoint().unwrap()().unwrap();
+        assert_eq!(
+            MetaMachine::open(Some(place())).unwrap().position().unwrap().index(),
+            100
+        );
     }
 }
