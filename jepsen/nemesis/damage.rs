@@ -46,19 +46,7 @@ pub(super) async fn strike(stage: &mut Stage) -> Result<(), Error> {
             how.unwrap_or_else(|| "nothing to damage".to_owned())
         ));
     }
-    let are_led = operator::wait_led_by_others(stage, &ids).await;
-    stage.last(true).await;
-    if !are_led {
-        said.push("the others do not lead everything".to_owned());
-    }
-    let marks = operator::marks(&stage.cluster, &ids).await;
-    for id in &ids {
-        stage.cluster.start_node(*id).await?;
-    }
-    for id in &ids {
-        let came = operator::wait_whole(stage, *id, &marks).await;
-        said.push(operator::mend(stage, *id, &came).await?);
-    }
+    said.extend(operator::bring_back(stage, &ids).await?);
     stage.end(open, damaged > 0, said.join("; "));
     Ok(())
 }

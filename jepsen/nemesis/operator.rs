@@ -313,3 +313,23 @@ pub(super) async fn wait_at_rest(stage: &Stage) -> bool {
     };
     !stage.is_over() && stage.until(REST_LIMIT, is_at_rest).await
 }
+
+/// Starts nodes again whose files were spoiled, while the others lead, and does with each what an operator does. Says what
+/// became of them.
+pub(super) async fn bring_back(stage: &mut Stage, ids: &[u32]) -> Result<Vec<String>, Error> {
+    let mut said = Vec::new();
+    let are_led = wait_led_by_others(stage, ids).await;
+    stage.last(true).await;
+    if !are_led {
+        said.push("the others do not lead everything".to_owned());
+    }
+    let marks = marks(&stage.cluster, ids).await;
+    for id in ids {
+        stage.cluster.start_node(*id).await?;
+    }
+    for id in ids {
+        let came = wait_whole(stage, *id, &marks).await;
+        said.push(mend(stage, *id, &came).await?);
+    }
+    Ok(said)
+}

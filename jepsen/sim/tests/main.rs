@@ -50,5 +50,7 @@ fn disks_that_lie_are_found() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     // Mostly a node finds that its disk has not what it wrote, and does not open.
+    let found = ["does not open", "what was synced survives"];
+    assert!(found.iter().any(|how| text.contains(how)), "{text}");
     assert!(text.contains("--lying-disks"), "{text}");
 }
