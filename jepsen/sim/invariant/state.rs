@@ -2,6 +2,7 @@
 //! the two have equal hashes. The hash covers streams, producers, forks, and the memory of proposals.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -131,6 +132,8 @@ impl States {
             // The checkpoint was one change too much for a machine that is to stop, or one sync for a disk that is to
             // fail. Its process ends with the next step.
             Err(_) if replica.machine.disk.has_stopped() || replica.machine.disk.has_failed() => return Ok(false),
+            // Or one more than a full disk has room for, which is to be so until the end, when all faults are over.
+            Err(error) if error.kind() == ErrorKind::StorageFull && !self.all => return Ok(false),
             Err(error) => return Err(violated("states can be read", format!("{}: {error}", replica.name()))),
         };
         match self.hashes.get(&(group, index)) {
