@@ -8,9 +8,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use weir_journal::{Disk, DiskFile};
@@ -23,6 +23,9 @@ const MAX_RESERVED_BYTES: u64 = 256 << 20;
 /// How often somebody looks whether the file must go, or can come back.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// For how long an answer of the disk is believed. It takes much less in that time than what is kept.
+const BELIEVED: Duration = Duration::from_millis(10);
+
 /// The file that holds nothing.
 const RESERVE_FILE: &str = "RESERVE";
 
@@ -34,6 +37,8 @@ pub(crate) struct DiskSpace {
     has_reserve: AtomicBool,
     /// Set where the file system cannot set space aside.
     is_impossible: AtomicBool,
+    /// Whether there was room, and when that was.
+    seen: Mutex<Option<(Instant, bool)>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +54,24 @@ impl DiskSpace {
             has_reserve: AtomicBool::new(dir.join(RESERVE_FILE).exists()),
             dir: Some(dir.to_owned()),
             is_impossible: AtomicBool::default(),
+            seen: Mutex::default(),
         }
     }
 
-    /// Whether there is room for further writes.
+    /// Whether there was room for further writes a moment ago.
     pub(crate) fn has_room(&self) -> bool {
-        self.has_room_for(0)
+        if self.dir.is_none() {
+            return true;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match *seen {
+            Some((at, has_room)) if at.elapsed() < BELIEVED => has_room,
+            _ => {
+                let has_room = self.has_room_for(0);
+                *seen = Some((Instant::now(), has_room));
+                has_room
+            }
+        }
     }
 
     /// A disk that does not tell is taken for one with room: whoever writes will see.

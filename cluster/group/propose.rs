@@ -4,13 +4,13 @@
 //! certain not to have been done is told as such; what may have been done is sent again until its deadline.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio::time::Instant;
@@ -130,21 +130,21 @@ struct Batch {
 pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     let Proposals { mut queue, end } = proposals;
     let numbers = Arc::new(Mutex::new(Numbers::default()));
-    let mut under_way = FuturesUnordered::new();
+    let mut under_way = UnderWay::default();
     let mut was_alone = true;
     let mut held_back = None;
     loop {
         let first = tokio::select! {
             biased;
             Some(()) = under_way.next() => continue,
-            first = next(&mut held_back, &mut queue), if under_way.len() < BATCHES_UNDER_WAY => first,
+            first = next(&mut held_back, &mut queue), if under_way.0.len() < BATCHES_UNDER_WAY => first,
         };
         let (Some(first), Some(group)) = (first, group.upgrade()) else {
             break;
         };
         // The runtime runs this task as soon as the first write wakes it. Whoever else is ready to write may come first, so
         // that they share the batch: it carries about twice as many under load. A single writer does not wait for others.
-        if !was_alone || !under_way.is_empty() {
+        if !was_alone || !under_way.0.is_empty() {
             tokio::task::yield_now().await;
         }
         let limits = Limits {
@@ -158,10 +158,33 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
         // The first attempt begins here, so that batches reach the leader in the order in which they were made.
         let attempt = group.attempt(&mut batch, &numbers).await;
         let numbers = Arc::clone(&numbers);
-        under_way.push(async move { group.drive(batch, attempt, &numbers).await });
+        let drive = async move { group.drive(batch, attempt, &numbers).await };
+        under_way.0.push(Box::pin(drive));
     }
     while under_way.next().await.is_some() {}
     end.send_replace(true);
+}
+
+/// Batches under way. They are so few that all are polled whenever one is woken. (`FuturesUnordered` wakes its own task
+/// each time it has polled all that it has, and for a task that is woken while it runs the runtime wakes another thread.)
+#[derive(Default)]
+struct UnderWay(Vec<BoxFuture<'static, ()>>);
+
+impl UnderWay {
+    /// Waits until one has ended. `None` when there is none.
+    async fn next(&mut self) -> Option<()> {
+        if self.0.is_empty() {
+            return None;
+        }
+        poll_fn(|cx| {
+            let ended = self.0.iter_mut().position(|batch| batch.as_mut().poll(cx).is_ready());
+            ended.map_or(Poll::Pending, |place| {
+                drop(self.0.swap_remove(place));
+                Poll::Ready(Some(()))
+            })
+        })
+        .await
+    }
 }
 
 /// What was held back from the last batch, or the next one in the queue.

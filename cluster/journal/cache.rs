@@ -52,7 +52,17 @@ impl Cache {
 
     /// Gives up the oldest synced submissions until the budget holds.
     pub(crate) fn evict(&self, synced_stamp: u64) {
-        while self.bytes() > self.budget {
+        self.evict_to(self.budget, synced_stamp);
+    }
+
+    /// Gives up all synced submissions.
+    pub(crate) fn clear(&self, synced_stamp: u64) {
+        self.evict_to(0, synced_stamp);
+        lock(&self.tickets).shrink_to_fit();
+    }
+
+    fn evict_to(&self, bytes: u64, synced_stamp: u64) {
+        while self.bytes() > bytes {
             let ticket = {
                 let mut tickets = lock(&self.tickets);
                 match tickets.front() {

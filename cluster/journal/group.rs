@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     format::record::{Meta, RECORD_HEADER_BYTES},
     index::{Index, Place},
-    limits::CACHE_ENTRY_OVERHEAD,
+    limits::{CACHE_ENTRY_OVERHEAD, KEPT_ENTRIES},
     shared::lock,
     types::{Entry, Leader, LogId, ReplicaKey, ReplicaState},
 };
@@ -223,6 +223,9 @@ impl View {
             }
             freed += cached_bytes(&cached.entry.payload);
             self.cache.pop_front();
+        }
+        if self.cache.is_empty() && self.cache.capacity() > KEPT_ENTRIES {
+            self.cache.shrink_to(KEPT_ENTRIES);
         }
         freed
     }

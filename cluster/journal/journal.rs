@@ -5,9 +5,11 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use crate::{
+    alone,
     disk::Disk,
     error::{Failure, OpenError, is_space},
     group::Group,
@@ -24,6 +26,8 @@ use crate::{
 /// [`Journal::close`].
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
+    /// Absent without threads.
+    pub(crate) writer: Option<Arc<Mutex<Writer>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -59,9 +63,9 @@ impl Stepper {
         self.preparer.step()
     }
 
-    /// Lets the writer look at old segments, as it does when idle.
+    /// Lets the writer look at old segments and give back memory, as it does when idle.
     pub fn tidy(&mut self) {
-        self.writer.look = true;
+        self.writer.tidy();
     }
 }
 
@@ -72,8 +76,10 @@ impl Journal {
     /// Damage that a crash cannot cause, another owner's files, and errors of the disk. A full disk is no error unless
     /// the journal is new.
     pub fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<(Journal, Recovered), OpenError> {
-        let (journal, recovered, stepper) = open(dir, options, disk, true)?;
+        let (mut journal, recovered, stepper) = open(dir, options, disk, true)?;
         let Stepper { writer, preparer } = stepper;
+        let writer = Arc::new(Mutex::new(writer));
+        journal.writer = Some(writer.clone());
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
                 .name(name.into())
@@ -81,7 +87,7 @@ impl Journal {
                 .map_err(OpenError::io("start a thread for", dir))
         };
         // If the second thread cannot be started, dropping the journal stops the first.
-        let writing = spawn("journal-write", Box::new(move || run_writer(writer)))?;
+        let writing = spawn("journal-write", Box::new(move || run_writer(&writer)))?;
         lock(&journal.threads).push(writing);
         let preparing = spawn("journal-prepare", Box::new(move || run_preparer(preparer)))?;
         lock(&journal.threads).push(preparing);
@@ -171,6 +177,7 @@ fn open(
         urgent: false,
         closing: false,
         failed: None,
+        waiting: 0,
     };
     let shared = Arc::new(Shared::new(options, dir.to_path_buf(), disk, blocking, core));
     let (loaded, fresh) = match loaded {
@@ -192,6 +199,7 @@ fn open(
     Ok((
         Journal {
             shared,
+            writer: None,
             threads: Mutex::default(),
         },
         recovered,
@@ -243,6 +251,9 @@ fn adopt(shared: &Arc<Shared>, loaded: Loaded) -> Stepper {
         frame: Vec::new(),
         look: true,
         plan: Plan::default(),
+        took: Duration::ZERO,
+        synced: 0,
+        seen_frame: 0,
     };
     let preparer = Preparer {
         shared: shared.clone(),
@@ -252,21 +263,24 @@ fn adopt(shared: &Arc<Shared>, loaded: Loaded) -> Stepper {
     Stepper { writer, preparer }
 }
 
-fn run_writer(mut writer: Writer) {
+fn run_writer(writer: &Mutex<Writer>) {
+    let shared = lock(writer).shared.clone();
     loop {
-        match writer.step() {
+        match alone::step(writer) {
             Step::Worked => {}
             Step::Stopped => return,
             Step::Idle => {
-                let shared = writer.shared.clone();
                 let core = shared.core();
                 let idle = |core: &mut Core| !core.urgent && !core.closing && core.failed.is_none();
                 let woken = shared.work.wait_timeout_while(core, IDLE_WAKE, idle);
-                let (_core, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
-                writer.look |= timeout.timed_out();
+                let (core, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+                // Whoever has the writer takes this lock, so nobody waits for the writer with it.
+                drop(core);
+                if timeout.timed_out() {
+                    lock(writer).tidy();
+                }
             }
             Step::Starved => {
-                let shared = writer.shared.clone();
                 let core = shared.core();
                 let starved = |core: &mut Core| {
                     core.ready.is_empty() && core.failed.is_none() && !(core.closing && core.shortage)
@@ -276,15 +290,14 @@ fn run_writer(mut writer: Writer) {
                 let (core, _) = woken.unwrap_or_else(PoisonError::into_inner);
                 if core.closing && core.shortage && core.ready.is_empty() {
                     drop(core);
-                    writer.fail(Failure::new("it was closed while its disk was full"));
+                    lock(writer).fail(Failure::new("it was closed while its disk was full"));
                 }
             }
             Step::NoSpace => {
-                let shared = writer.shared.clone();
                 let core = shared.core();
                 if core.closing {
                     drop(core);
-                    writer.fail(Failure::new("it was closed while its disk was full"));
+                    lock(writer).fail(Failure::new("it was closed while its disk was full"));
                     continue;
                 }
                 let waiting = |core: &mut Core| !core.closing && core.failed.is_none();

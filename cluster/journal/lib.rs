@@ -6,6 +6,7 @@
 //! | `submit` | every change: append, vote, truncate, purge, committed, remove |
 //! | `read` | reading entries and states |
 //! | `writer/` | the one writer: fill a frame, write, sync, call back |
+//! | `alone` | running the writer elsewhere than on its thread |
 //! | `maintain` | giving up old segments, moving what is live in them |
 //! | `prepare` | making and recycling segments before they are needed |
 //! | `recover/` | opening existing files: scan, checks, replay |
@@ -24,6 +25,7 @@
 //! - Recovery takes space from nobody, and refuses what a crash cannot have caused.
 //! - Deliberately absent: compression, encryption, locking the directory (the caller's), retrying.
 
+mod alone;
 mod cache;
 mod disk;
 mod error;

@@ -22,6 +22,17 @@ pub(crate) const MOVE_BYTES: u64 = 512 * 1024;
 pub(crate) const PREWRITE_BYTES: usize = 4 << 20;
 /// How long an idle writer sleeps before it writes lazy records and looks at old segments again.
 pub(crate) const IDLE_WAKE: Duration = Duration::from_secs(1);
+/// So many frames in a row for a single caller, before a caller writes its own.
+pub(crate) const ALONE_AFTER: u32 = 16;
+/// A write and its sync are quick up to this, in microseconds on average: a caller may be a thread that others need.
+pub(crate) const QUICK_SYNC_US: u32 = 500;
+/// A submission of more bytes is left to the writer's thread: many came together in it, or the change of threads is the
+/// least of it.
+pub(crate) const ALONE_BYTES: u64 = 4096;
+/// What an idle writer keeps of its buffer for frames.
+pub(crate) const KEPT_FRAME_BYTES: usize = 64 * 1024;
+/// How many cached entries of one log there is always room for.
+pub(crate) const KEPT_ENTRIES: usize = 64;
 /// Segments kept ready: the next one, and the one reserved for votes, truncations and purges on a full disk.
 pub(crate) const SPARE_SEGMENTS: usize = 2;
 /// Freed segments kept to be recycled when one is wanted next; more are deleted.

@@ -4,18 +4,22 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use crate::{
+    alone::{Pace, WakeAlone},
     cache::Cache,
     disk::Disk,
     error::{Failure, SubmitError},
-    format::record::Meta,
+    format::{
+        frame::{FRAME_ALIGN, FRAME_HEADER_BYTES},
+        record::Meta,
+    },
     group::Group,
-    limits::Options,
+    limits::{ALONE_BYTES, Options},
     segment::Segment,
     types::{Callback, Entry, ReplicaKey, SpaceStatus},
 };
@@ -24,6 +28,9 @@ use crate::{
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Frame bytes that a submission may cost beyond its records: it may be split once, at the end of a segment.
+pub(crate) const SUBMISSION_OVERHEAD: u64 = 2 * (FRAME_HEADER_BYTES as u64 + FRAME_ALIGN);
 
 /// One submission.
 pub(crate) struct Op {
@@ -50,6 +57,17 @@ pub(crate) enum Change {
     Remove,
 }
 
+/// Who sees to a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// The writer's thread, which is woken.
+    Writer,
+    /// Whoever asked for what is submitted alone ([`crate::Journal::when_alone`]), and is told by the caller.
+    Alone,
+    /// Whoever comes next: it is in no hurry.
+    Never,
+}
+
 /// Everything behind the one lock of the queue.
 pub(crate) struct Core {
     pub(crate) ops: Vec<Op>,
@@ -70,6 +88,8 @@ pub(crate) struct Core {
     pub(crate) urgent: bool,
     pub(crate) closing: bool,
     pub(crate) failed: Option<Failure>,
+    /// How many callers wait for room.
+    pub(crate) waiting: u32,
 }
 
 impl Core {
@@ -87,6 +107,11 @@ impl Core {
     fn is_short(&self) -> bool {
         self.shortage || self.write_shortage
     }
+}
+
+/// Whether these bytes may be those of a single caller, as they are reserved in the queue.
+pub(crate) const fn is_small(bytes: u64) -> bool {
+    bytes <= ALONE_BYTES + SUBMISSION_OVERHEAD
 }
 
 /// State shared by the threads of one journal.
@@ -108,6 +133,8 @@ pub(crate) struct Shared {
     /// Signalled when the preparer has something to do.
     pub(crate) prepare: Condvar,
     pub(crate) counters: Counters,
+    pub(crate) pace: Pace,
+    pub(crate) alone: OnceLock<WakeAlone>,
 }
 
 /// Counters behind [`crate::Stats`].
@@ -134,6 +161,8 @@ impl Shared {
             room: Condvar::new(),
             prepare: Condvar::new(),
             counters: Counters::default(),
+            pace: Pace::default(),
+            alone: OnceLock::new(),
         }
     }
 
@@ -145,7 +174,15 @@ impl Shared {
         // Lazy records take room too, and would otherwise wait for the next wake-up.
         core.urgent = true;
         self.work.notify_one();
-        self.room.wait(core).unwrap_or_else(PoisonError::into_inner)
+        core.waiting += 1;
+        let mut core = self.room.wait(core).unwrap_or_else(PoisonError::into_inner);
+        core.waiting -= 1;
+        core
+    }
+
+    /// Whether whoever submits so many bytes is alone.
+    pub(crate) fn is_alone(&self, bytes: u64) -> bool {
+        is_small(bytes) && self.pace.is_alone()
     }
 
     /// Most bytes that one submission of entries may have.
@@ -211,10 +248,9 @@ impl Shared {
         &self,
         group: &Arc<Group>,
         change: Change,
-        bytes: u64,
+        (bytes, wake): (u64, Wake),
         done: Option<Callback>,
     ) -> Result<u64, SubmitError> {
-        let lazy = matches!(change, Change::Committed);
         let mut core = self.core();
         if let Some(failure) = &core.failed {
             return Err(failure.clone().into());
@@ -228,10 +264,13 @@ impl Shared {
             bytes,
             done,
         });
-        if !lazy && !core.urgent {
+        // Who finds that something is urgent already need wake nobody.
+        if wake != Wake::Never && !core.urgent {
             core.urgent = true;
             drop(core);
-            self.work.notify_one();
+            if wake == Wake::Writer {
+                self.work.notify_one();
+            }
         }
         Ok(stamp)
     }

@@ -4,16 +4,12 @@ use bytes::Bytes;
 
 use crate::{
     error::{Failure, SubmitError},
-    format::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES},
     group::record_bytes,
     journal::Journal,
     limits::MAX_VOTE_BYTES,
-    shared::Change,
+    shared::{Change, SUBMISSION_OVERHEAD, Wake},
     types::{Callback, Entry, LogId, ReplicaKey},
 };
-
-/// Frame bytes that a submission may cost beyond its records: it may be split once, at the end of a segment.
-const SUBMISSION_OVERHEAD: u64 = 2 * (FRAME_HEADER_BYTES as u64 + FRAME_ALIGN);
 
 /// Bytes that these payload sizes take in the queue; a submission may have at most [`Journal::max_append_bytes`].
 pub fn append_bytes(payloads: impl IntoIterator<Item = usize>) -> u64 {
@@ -30,9 +26,13 @@ impl Journal {
     pub fn append(&self, key: ReplicaKey, entries: Vec<Entry>, done: Callback) -> Result<(), SubmitError> {
         let bytes = append_bytes(entries.iter().map(|entry| entry.payload.len()));
         self.shared.reserve_entries(bytes)?;
-        let result = self.append_reserved(key, entries, bytes, done);
-        if result.is_err() {
-            self.shared.unreserve(bytes);
+        let alone = self.shared.alone.get().filter(|_| self.shared.is_alone(bytes));
+        let wake = if alone.is_some() { Wake::Alone } else { Wake::Writer };
+        let result = self.append_reserved(key, entries, (bytes, wake), done);
+        match (&result, alone) {
+            (Err(_), _) => self.shared.unreserve(bytes),
+            (Ok(()), Some(wake)) => wake(),
+            (Ok(()), None) => {}
         }
         result
     }
@@ -41,7 +41,7 @@ impl Journal {
         &self,
         key: ReplicaKey,
         entries: Vec<Entry>,
-        bytes: u64,
+        (bytes, wake): (u64, Wake),
         done: Callback,
     ) -> Result<(), SubmitError> {
         let group = self.shared.group_or_new(key);
@@ -59,7 +59,9 @@ impl Journal {
         }
         // The handles are cloned before the writer can see them; payloads are not copied.
         let kept = entries.clone();
-        let stamp = self.shared.push(&group, Change::Append(entries), bytes, Some(done))?;
+        let stamp = self
+            .shared
+            .push(&group, Change::Append(entries), (bytes, wake), Some(done))?;
         let added = inner.view.append(&kept, stamp);
         self.shared.cache.add(&group, stamp, added);
         Ok(())
@@ -143,7 +145,7 @@ impl Journal {
         // Another caller may have come first while this one waited for room.
         let pushed = match inner.view.removed {
             true => Err(SubmitError::Removed),
-            false => self.shared.push(&group, Change::Committed, bytes, None),
+            false => self.shared.push(&group, Change::Committed, (bytes, Wake::Never), None),
         };
         match pushed {
             Ok(_) => {
@@ -199,7 +201,7 @@ impl Journal {
                 return Err(SubmitError::Removed);
             }
             let (change, apply) = change(&inner)?;
-            self.shared.push(&group, change, bytes, Some(done))?;
+            self.shared.push(&group, change, (bytes, Wake::Writer), Some(done))?;
             let freed = apply(&mut inner);
             self.shared.cache.release(freed);
             Ok(())

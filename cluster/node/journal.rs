@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use weir_journal::{Disk, Identity as Owner, Journal, Options};
 
 use super::options::OpenError;
@@ -43,7 +44,9 @@ pub(super) async fn open_journal(
             let path = path.clone();
             let opened = blocking(move || Journal::open(&path, options, disk)).await;
             let (journal, recovered) = opened.map_err(OpenError::Thread)??;
-            (Arc::new(journal), recovered)
+            let journal = Arc::new(journal);
+            write_alone(&journal);
+            (journal, recovered)
         }
         Threads::None(steps) => {
             let (journal, recovered, stepper) = Journal::open_stepped(&path, steps.options(options), disk)?;
@@ -62,4 +65,22 @@ pub(super) async fn open_journal(
         );
     }
     Ok(journal)
+}
+
+/// Has what is submitted alone written by a task: it runs on the thread that submitted, right after whoever did so, and
+/// what it completes runs there next. Called within the submission, the completion would find its task running, and the
+/// runtime wakes another thread for a task that is woken while it runs.
+fn write_alone(journal: &Arc<Journal>) {
+    let (wake, mut woken) = mpsc::channel(1);
+    journal.when_alone(move || {
+        // A full channel has a wake-up in it that is still to come.
+        let _ = wake.try_send(());
+    });
+    let journal = Arc::downgrade(journal);
+    tokio::spawn(async move {
+        while woken.recv().await.is_some() {
+            let Some(journal) = journal.upgrade() else { break };
+            journal.write_alone();
+        }
+    });
 }

@@ -142,14 +142,15 @@ impl Disk {
             .map(drop)
     }
 
-    /// Unmounts, has the file system checked, and mounts. Nothing may use it.
+    /// Unmounts, has the file system checked, and mounts. Nothing may use it. What the check cannot mend without loss it
+    /// mends all the same, as an operator would: the node then starts on damaged files, or refuses to.
     ///
     /// # Errors
     /// When it is in use or beyond repair.
     pub(crate) async fn repair(&self) -> Result<(), Error> {
         self.unmount().await?;
         // 1 means that errors were corrected: those that say that it was aborted.
-        let script = "e2fsck -p \"$0\" || [ $? -eq 1 ]";
+        let script = "e2fsck -p \"$0\" || [ $? -eq 1 ] || e2fsck -y \"$0\" || [ $? -eq 1 ]";
         run("sh", &["-c", script, &text(&self.image())]).await?;
         self.mount().await
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it finds the unexpected")]
 
+mod alone;
 mod crash;
 mod damage;
 mod model;

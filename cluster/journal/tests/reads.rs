@@ -88,6 +88,39 @@ fn the_cache_keeps_its_budget_and_the_disk_gives_the_rest() {
 }
 
 #[test]
+fn an_idle_journal_gives_its_cache_back() {
+    let disk = Sim::disk(6);
+    let (journal, _, mut stepper) = open(
+        &disk,
+        Options {
+            cache_bytes: 1 << 20,
+            ..small()
+        },
+    );
+    for index in 0..20 {
+        put(&journal, &mut stepper, 1, index, vec![index as u8; 100]);
+    }
+    stepper.tidy();
+    settle(&mut stepper);
+    assert!(
+        journal.stats().cached_bytes > 2000,
+        "there were frames since the last look"
+    );
+    journal.append(key(1), vec![entry(20, "last")], ignore()).unwrap();
+    stepper.tidy();
+    let unsynced = journal.stats().cached_bytes;
+    assert!((1..2000).contains(&unsynced), "what is not synced stays: {unsynced}");
+    settle(&mut stepper);
+    stepper.tidy();
+    settle(&mut stepper);
+    stepper.tidy();
+    assert_eq!(journal.stats().cached_bytes, 0);
+    let found = all(&journal, 1);
+    assert_eq!(found.len(), 21);
+    assert_eq!(found[7], entry(7, vec![7; 100]));
+}
+
+#[test]
 fn purged_and_truncated_entries_leave_the_cache_and_its_account() {
     let disk = Sim::disk(6);
     let (journal, _, mut stepper) = open(

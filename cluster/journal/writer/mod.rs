@@ -5,6 +5,7 @@ mod fill;
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -15,8 +16,9 @@ use crate::{
     format::frame::{FrameHeader, align},
     group::{Group, record_bytes},
     index::Place,
+    limits::KEPT_FRAME_BYTES,
     segment::Segment,
-    shared::{Change, Op, Shared},
+    shared::{Change, Op, Shared, is_small},
     types::{Callback, LogId},
 };
 
@@ -56,6 +58,12 @@ pub(crate) struct Writer {
     /// Old segments deserve a look.
     pub(crate) look: bool,
     pub(crate) plan: Plan,
+    /// What the last frame took to be written and synced.
+    pub(crate) took: Duration,
+    /// The last submission that is synced.
+    pub(crate) synced: u64,
+    /// The next frame's number when the writer last looked whether it has become idle.
+    pub(crate) seen_frame: u64,
 }
 
 /// Records of the journal's own that go into the next frame.
@@ -76,6 +84,23 @@ pub(crate) struct Move {
 }
 
 impl Writer {
+    /// Whether nothing is left to do but what callers have submitted since.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.backlog.is_empty() && !self.look && self.plan.is_empty()
+    }
+
+    /// Once per [`crate::limits::IDLE_WAKE`]: has the next step look at old segments, and gives back memory when nothing was
+    /// written since the last time. Whoever still wants an entry reads it from the disk.
+    pub(crate) fn tidy(&mut self) {
+        self.look = true;
+        if self.seen_frame == self.next_frame {
+            self.shared.cache.clear(self.synced);
+            self.frame.clear();
+            self.frame.shrink_to(KEPT_FRAME_BYTES);
+        }
+        self.seen_frame = self.next_frame;
+    }
+
     /// Does one round: at most one frame.
     pub(crate) fn step(&mut self) -> Step {
         let (closing, starving) = {
@@ -147,6 +172,7 @@ impl Writer {
             u64::from(self.oldest),
             built.records,
         );
+        let began = Instant::now();
         let path = self.current.path.display();
         if let Err(error) = self.current.file.write_at(&self.frame, self.offset) {
             if is_space(&error) {
@@ -162,6 +188,7 @@ impl Writer {
         let syncs = !(weir_mutant::is(Mutant::AnswerBeforeFsync) && self.has_only_entries(built));
         let synced = if syncs { self.current.file.sync() } else { Ok(()) };
         synced.map_err(|error| Failure::new(format!("cannot sync {path}: {error}")))?;
+        self.took = began.elapsed();
         self.next_frame += 1;
         self.offset = align(self.offset + self.frame.len() as u64).min(self.current.bytes);
         Shared::count(&self.shared.counters.frames, 1);
@@ -192,7 +219,7 @@ impl Writer {
             group.lock().disk.place(id, place);
         }
         let mut done = Vec::new();
-        let (mut bytes, mut stamp) = (0, None);
+        let (mut bytes, mut stamp, mut callers) = (0, None, 0);
         for placed in built.placed {
             self.apply(&placed);
             if !placed.complete {
@@ -203,19 +230,28 @@ impl Writer {
             if let Some(op) = self.backlog.pop_front() {
                 bytes += op.bytes;
                 stamp = Some(op.stamp);
+                callers += u32::from(!matches!(op.change, Change::Committed));
                 done.extend(op.done);
             }
         }
-        {
+        let (others, waiting) = {
             let mut core = self.shared.core();
             core.queued_bytes -= bytes;
             core.remaining = self.current.bytes - self.offset;
             core.write_shortage = false;
+            (core.urgent, core.waiting > 0)
+        };
+        self.shared
+            .pace
+            .note(callers <= 1 && !others && is_small(bytes), self.took);
+        // To tell nobody takes a system call all the same.
+        if waiting {
+            self.shared.room.notify_all();
         }
-        self.shared.room.notify_all();
         self.free_segments();
         run(done, Ok(()));
         if let Some(stamp) = stamp {
+            self.synced = stamp;
             self.shared.cache.evict(stamp);
         }
     }

@@ -404,6 +404,17 @@ const GOOD: &[Good] = &[
         b.op(20_000..20_010, 2, head("s"), refused(404, "stream-not-found"));
         b.op(21_000..21_010, 1, create_ttl("s", 10_000), ok(201, 0));
     }),
+    ("all have expired by the final reads", &["ttl", "run"], |b| {
+        for name in ["a", "b", "c", "d", "e", "f", "g"] {
+            b.op(1_000..1_010, 1, create_ttl(name, 10_000), ok(201, 0));
+            b.head(name, 2_000..2_010, 2, 0);
+            b.op(20_000..20_010, 2, head(name), refused(404, "stream-not-found"));
+            for node in 1..=3 {
+                let at = HEALED + 1_000 * u64::from(node);
+                b.op(at..at + 10, node, last(name), refused(404, "stream-not-found"));
+            }
+        }
+    }),
     (
         "a read's renewal comes a moment late; a clock is known to be wrong",
         &["ttl"],

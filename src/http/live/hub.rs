@@ -7,7 +7,8 @@
 //! Shared reads are kept for a moment and within a bound over all streams. Nothing is kept for a stream that nobody
 //! appends to or nobody waits on.
 
-use std::sync::{Arc, OnceLock};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use moka::future::Cache;
@@ -120,10 +121,41 @@ struct Key {
     tail: Option<(Offset, bool)>,
 }
 
+/// How many streams' last reads can be found without a look into the cache.
+const LATEST: usize = 64;
+
+/// A stream's last read, if somebody still has it.
+type Last = Option<(Key, Weak<Batch>)>;
+
+/// The last read of some streams, for the thousand that come for one after each other. It keeps none alive.
+struct Latest {
+    hasher: RandomState,
+    slots: [Mutex<Last>; LATEST],
+}
+
+impl Latest {
+    fn slot(&self, name: &StreamName) -> MutexGuard<'_, Last> {
+        let place = usize::try_from(self.hasher.hash_one(name) % LATEST as u64).unwrap_or_default();
+        self.slots[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, wanted: &Key) -> Option<Arc<Batch>> {
+        let slot = self.slot(&wanted.name);
+        let (key, batch) = slot.as_ref()?;
+        (key == wanted).then(|| batch.upgrade())?
+    }
+
+    fn put(&self, key: Key, batch: &Arc<Batch>) {
+        let mut slot = self.slot(&key.name);
+        *slot = Some((key, Arc::downgrade(batch)));
+    }
+}
+
 /// The shared reads of all streams.
 pub(crate) struct Hub {
     streams: Arc<dyn Streams>,
     batches: Cache<Key, Arc<Batch>>,
+    latest: Latest,
 }
 
 impl Hub {
@@ -133,7 +165,15 @@ impl Hub {
             .weigher(|_: &Key, batch: &Arc<Batch>| batch.weight())
             .time_to_live(HUB_RETENTION)
             .build();
-        Self { streams, batches }
+        let latest = Latest {
+            hasher: RandomState::new(),
+            slots: std::array::from_fn(|_| Mutex::default()),
+        };
+        Self {
+            streams,
+            batches,
+            latest,
+        }
     }
 
     /// What follows `from` in this life of the stream: read now, or by somebody else a moment ago. Who asks while
@@ -171,11 +211,15 @@ impl Hub {
             from,
             tail,
         };
+        if let Some(batch) = self.latest.get(&key) {
+            return Ok(batch);
+        }
+        let kept = key.clone();
         let read = async { self.read(name, incarnation, from).await.map(Arc::new) };
-        self.batches
-            .try_get_with(key, read)
-            .await
-            .map_err(|missing| (*missing).clone())
+        let batch = self.batches.try_get_with(key, read).await;
+        let batch = batch.map_err(|missing| (*missing).clone())?;
+        self.latest.put(kept, &batch);
+        Ok(batch)
     }
 
     /// As [`Hub::after`], for a client that is far behind and shares its place with nobody: nothing is kept.

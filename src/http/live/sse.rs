@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use weir_mutant::Mutant;
 use weir_protocol::sse::Control;
 use weir_protocol::{Incarnation, Offset, ReadFrom, StreamName, TailEvent, TailWatch, cursor, headers};
@@ -76,8 +77,15 @@ struct Subscriber {
     least_cursor: u64,
     next: Next,
     outbox: VecDeque<Bytes>,
+    /// When the client was last sent anything.
+    sent_at: Instant,
     /// When the answer ends.
     deadline: Instant,
+    /// Rings when the client may have heard nothing for too long, or the answer has to end. It stays as it is set
+    /// while events come: a thousand clients that wait for one stream would set a thousand anew with each.
+    alarm: Pin<Box<Sleep>>,
+    /// Ends when the server is to end. Waited for by one future for the same reason.
+    ending: Pin<Box<dyn Future<Output = ()> + Send>>,
     _presence: Presence,
 }
 
@@ -85,6 +93,9 @@ impl Subscriber {
     /// A subscriber that has `first` to send. The first control event tells the client where it is even when there
     /// are no messages.
     fn new(app: Shared, wish: Wish, watch: Box<dyn TailWatch>, first: Batch) -> Self {
+        let now = Instant::now();
+        let deadline = now + app.settings.sse_max_duration;
+        let shutdown = app.shutdown.clone();
         let mut subscriber = Self {
             name: wish.name,
             incarnation: first.result.incarnation,
@@ -95,7 +106,10 @@ impl Subscriber {
             least_cursor: app.cursor(wish.cursor),
             next: Next::Read,
             outbox: VecDeque::with_capacity(2),
-            deadline: Instant::now() + app.settings.sse_max_duration,
+            sent_at: now,
+            deadline,
+            alarm: Box::pin(sleep_until((now + app.settings.sse_keep_alive).min(deadline))),
+            ending: Box::pin(async move { shutdown.fired().await }),
             app,
             _presence: Presence::new("sse"),
         };
@@ -119,11 +133,12 @@ impl Subscriber {
     async fn pull(&mut self) -> Option<Bytes> {
         loop {
             if let Some(bytes) = self.outbox.pop_front() {
+                self.sent_at = Instant::now();
                 return Some(bytes);
             }
             match self.next {
                 Next::End => return None,
-                _ if Instant::now() >= self.deadline || self.app.shutdown.has_fired() => return None,
+                Next::Read if self.sent_at >= self.deadline || self.app.shutdown.has_fired() => return None,
                 Next::Read => self.read_on().await,
                 Next::Wait => self.wait().await,
             }
@@ -185,16 +200,28 @@ impl Subscriber {
     }
 
     async fn wait(&mut self) {
-        let keep_alive = Instant::now() + self.app.settings.sse_keep_alive;
         tokio::select! {
+            biased;
             event = self.watch.changed() => self.learn(event),
-            () = sleep_until(keep_alive.min(self.deadline)) => {
-                if keep_alive < self.deadline {
-                    self.outbox.push_back(KEEP_ALIVE);
-                }
-            }
-            () = self.app.shutdown.fired() => self.next = Next::End,
+            () = &mut self.ending => self.next = Next::End,
+            () = &mut self.alarm => self.ring(),
         }
+    }
+
+    /// The alarm was set before what was sent since.
+    fn ring(&mut self) {
+        let now = Instant::now();
+        let keep_alive = self.app.settings.sse_keep_alive;
+        if now >= self.deadline {
+            self.next = Next::End;
+            return;
+        }
+        if now >= self.sent_at + keep_alive {
+            self.outbox.push_back(KEEP_ALIVE);
+            self.sent_at = now;
+        }
+        let next = (self.sent_at + keep_alive).min(self.deadline);
+        self.alarm.as_mut().reset(next);
     }
 
     fn learn(&mut self, event: TailEvent) {
