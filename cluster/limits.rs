@@ -17,8 +17,10 @@ pub(crate) const BATCH_OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
 /// How often collected TTL renewals are proposed.
 pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A renewal of a stream that would end sooner than this is proposed at once, and the read waits for it.
-pub(crate) const RENEWAL_URGENT_MS: u64 = 1000;
+/// A renewal of a stream that would end sooner than this is proposed at once, and the read waits for it. A group that has
+/// lost its leader takes nothing for a moment; whoever reads first after that must not find a stream gone that was read
+/// before it.
+pub(crate) const RENEWAL_URGENT_MS: u64 = 5000;
 
 /// Renewals kept between two rounds. Beyond it a read waits for its own.
 pub(crate) const MAX_WAITING_RENEWALS: usize = 16_384;

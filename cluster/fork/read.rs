@@ -61,7 +61,7 @@ impl Router {
 
     /// Reads a stream of `group`, which has a replica here and has just answered that the read begins elsewhere.
     async fn read_inherited(&self, group: &Group, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
-        let inherited = group.inherited(name, read.renews).await?;
+        let inherited = group.inherited(name, read).await?;
         let start = match read.from {
             ReadFrom::Start => Offset::ZERO,
             ReadFrom::Now => inherited.tail,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 use weir_proto::entry as pb;
-use weir_protocol::{Fault, Offset, ReadError, StreamName, Timestamp};
+use weir_protocol::{Fault, Offset, Read, ReadError, StreamName, Timestamp};
 use weir_storage::{Elsewhere, Fetched, Inherited, Reference, ReferenceCursor, ReferencePage};
 
 use super::remote::NOBODY;
@@ -26,16 +26,14 @@ impl Group {
         self.shared.clock.now()
     }
 
-    /// Where the beginning of a stream of the replica here is, and what else a read of it answers.
-    pub(crate) async fn inherited(&self, name: &StreamName, renews: bool) -> Result<Inherited, ReadError> {
+    /// Where the beginning of a stream of the replica here is, and what else `read` of it answers.
+    pub(crate) async fn inherited(&self, name: &StreamName, read: Read) -> Result<Inherited, ReadError> {
         let hosted = self.hosted().ok_or(NOT_HERE)?;
         let now = self.now();
         let wanted = name.clone();
-        let read = self.with_storage(&hosted, move |storage| storage.inherited(&wanted, now));
-        let inherited = read.await??;
-        if let (true, Some(deadline)) = (renews, inherited.ttl_deadline) {
-            renew::renew(self, name, now, deadline).await?;
-        }
+        let inherited = self.with_storage(&hosted, move |storage| storage.inherited(&wanted, now));
+        let inherited = inherited.await??;
+        renew::renew(self, name, read, (now, inherited.ttl_deadline)).await?;
         Ok(inherited)
     }
 

@@ -27,9 +27,7 @@ impl Group {
                 storage.read(&wanted, read.from, read.max_bytes, now)
             })
             .await??;
-        if let (true, Some(deadline)) = (read.renews, result.ttl_deadline) {
-            renew::renew(self, name, now, deadline).await?;
-        }
+        renew::renew(self, name, read, (now, result.ttl_deadline)).await?;
         Ok(result)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
-use weir_protocol::{Fault, StreamName, Timestamp};
+use weir_protocol::{Consistency, Fault, Read, StreamName, Timestamp};
 use weir_storage::Op;
 
 use super::Group;
@@ -47,12 +47,22 @@ impl Renewals {
     }
 }
 
-/// Renews a stream that was read at `at` and would be gone at `deadline`.
+/// Renews a stream that `read` was answered from at `at`, and that would be gone at `deadline`, if the read does so.
 ///
-/// Where the end is near, the read waits until the renewal is durable: a later read must not find the stream gone.
-pub(super) async fn renew(group: &Group, name: &StreamName, at: Timestamp, deadline: Timestamp) -> Result<(), Fault> {
+/// Where the end is near, the read waits until the renewal is durable: a later read must not find the stream gone. An
+/// eventual read waits for no other node, and renews when the group can be told.
+pub(super) async fn renew(
+    group: &Group,
+    name: &StreamName,
+    read: Read,
+    (at, deadline): (Timestamp, Option<Timestamp>),
+) -> Result<(), Fault> {
+    let Some(deadline) = deadline.filter(|_| read.renews) else {
+        return Ok(());
+    };
     let left_ms = deadline.as_millis().saturating_sub(at.as_millis());
-    if left_ms > RENEWAL_URGENT_MS && group.renewals.collect(name, at) {
+    let may_wait = left_ms > RENEWAL_URGENT_MS || read.consistency == Consistency::Eventual;
+    if may_wait && group.renewals.collect(name, at) {
         return Ok(());
     }
     group.propose_at(Op::Touch(name.clone()), at).await.map(drop)
