@@ -110,8 +110,9 @@ impl Node {
                 machines.push(Arc::downgrade(&hosted.machine));
             }
         }
-        result = result.and(self.meta.close().await);
+        // Before the meta group ends: whoever watches for failures would take that for one.
         self.stop.send_replace(true);
+        result = result.and(self.meta.close().await);
         // Reads under way end soon, and with the last of them the files are free for the next process.
         let end = tokio::time::Instant::now() + RELEASE_TIMEOUT;
         while machines.iter().any(|machine| machine.strong_count() > 0) && tokio::time::Instant::now() < end {

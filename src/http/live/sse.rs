@@ -138,7 +138,7 @@ impl Subscriber {
             }
             match self.next {
                 Next::End => return None,
-                Next::Read if self.sent_at >= self.deadline || self.app.shutdown.has_fired() => return None,
+                Next::Read if Instant::now() >= self.deadline || self.app.shutdown.has_fired() => return None,
                 Next::Read => self.read_on().await,
                 Next::Wait => self.wait().await,
             }
