@@ -1,11 +1,17 @@
 //! Reading: what is returned, from where, and how much memory it takes.
 
-use weir_journal::{LogId, Options, SubmitError};
+use weir_journal::{Journal, LogId, Options, Recovered, Stepper, SubmitError};
 
 use crate::{
-    sim::Sim,
+    sim::{Sim, SimDisk},
     support::{Answer, all, entry, ignore, key, open, put, settle, small},
 };
+
+/// A journal whose cache may have so many bytes.
+fn open_caching(disk: &SimDisk, cache_bytes: u64) -> (Journal, Recovered, Stepper) {
+    let options = Options { cache_bytes, ..small() };
+    open(disk, options)
+}
 
 #[test]
 fn entries_are_readable_before_they_are_synced() {
@@ -26,13 +32,7 @@ fn entries_are_readable_before_they_are_synced() {
 #[test]
 fn a_range_is_cut_to_what_is_held_and_to_the_bytes_wanted() {
     let disk = Sim::disk(6);
-    let (journal, _, mut stepper) = open(
-        &disk,
-        Options {
-            cache_bytes: 0,
-            ..small()
-        },
-    );
+    let (journal, _, mut stepper) = open_caching(&disk, 0);
     for index in 0..10 {
         put(&journal, &mut stepper, 1, index, vec![0; 100]);
     }
@@ -58,13 +58,7 @@ fn a_range_is_cut_to_what_is_held_and_to_the_bytes_wanted() {
 fn the_cache_keeps_its_budget_and_the_disk_gives_the_rest() {
     let disk = Sim::disk(6);
     let budget = 4000;
-    let (journal, _, mut stepper) = open(
-        &disk,
-        Options {
-            cache_bytes: budget,
-            ..small()
-        },
-    );
+    let (journal, _, mut stepper) = open_caching(&disk, budget);
     for index in 0..200 {
         for group in 1..4 {
             put(&journal, &mut stepper, group, index, vec![(index + group) as u8; 100]);
@@ -90,13 +84,7 @@ fn the_cache_keeps_its_budget_and_the_disk_gives_the_rest() {
 #[test]
 fn an_idle_journal_gives_its_cache_back() {
     let disk = Sim::disk(6);
-    let (journal, _, mut stepper) = open(
-        &disk,
-        Options {
-            cache_bytes: 1 << 20,
-            ..small()
-        },
-    );
+    let (journal, _, mut stepper) = open_caching(&disk, 1 << 20);
     for index in 0..20 {
         put(&journal, &mut stepper, 1, index, vec![index as u8; 100]);
     }
@@ -123,13 +111,7 @@ fn an_idle_journal_gives_its_cache_back() {
 #[test]
 fn purged_and_truncated_entries_leave_the_cache_and_its_account() {
     let disk = Sim::disk(6);
-    let (journal, _, mut stepper) = open(
-        &disk,
-        Options {
-            cache_bytes: 1 << 20,
-            ..small()
-        },
-    );
+    let (journal, _, mut stepper) = open_caching(&disk, 1 << 20);
     for index in 0..50 {
         put(&journal, &mut stepper, 1, index, vec![0; 1000]);
     }
@@ -148,13 +130,7 @@ fn purged_and_truncated_entries_leave_the_cache_and_its_account() {
 #[test]
 fn tickets_of_purged_entries_do_not_pile_up() {
     let disk = Sim::disk(6);
-    let (journal, _, mut stepper) = open(
-        &disk,
-        Options {
-            cache_bytes: 10_000,
-            ..small()
-        },
-    );
+    let (journal, _, mut stepper) = open_caching(&disk, 10_000);
     put(&journal, &mut stepper, 2, 0, "idle");
     for index in 0..2000 {
         put(&journal, &mut stepper, 1, index, "x");
@@ -166,13 +142,7 @@ fn tickets_of_purged_entries_do_not_pile_up() {
 #[test]
 fn overwritten_entries_read_as_the_new_ones() {
     let disk = Sim::disk(6);
-    let (journal, _, mut stepper) = open(
-        &disk,
-        Options {
-            cache_bytes: 0,
-            ..small()
-        },
-    );
+    let (journal, _, mut stepper) = open_caching(&disk, 0);
     for index in 0..20 {
         put(&journal, &mut stepper, 1, index, format!("old {index}"));
     }
