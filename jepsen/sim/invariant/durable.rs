@@ -25,17 +25,22 @@ struct State {
 struct Kept {
     purged: Option<u64>,
     entries: BTreeMap<u64, Leader>,
+    /// From where on the log was being cut, and perhaps written anew, without a sync so far: what is found there may be
+    /// the old entries, none, or the new ones.
+    cut_from: Option<u64>,
 }
 
 impl Kept {
     fn of(journal: &Journal, key: ReplicaKey) -> Self {
         let state = journal.state(key);
         let last = state.last.map_or(0, |last| last.index);
-        let entries = (state.first_index.unwrap_or(last)..=last)
+        let entries: BTreeMap<_, _> = (state.first_index.unwrap_or(last)..=last)
             .filter_map(|index| Some((index, journal.synced_leader_at(key, index)?)))
             .collect();
+        let is_cut = |(index, leader): &(&u64, &Leader)| journal.leader_at(key, **index) != Some(**leader);
         Self {
             purged: state.last_purged.map(|purged| purged.index),
+            cut_from: entries.iter().find(is_cut).map(|(index, _)| *index),
             entries,
         }
     }
@@ -44,10 +49,9 @@ impl Kept {
 impl Kept {
     /// The first entry that a journal has not which was opened after that; it may have purged some since.
     fn lost(&self, purged: Option<u64>, found: impl Fn(u64) -> Option<Leader>) -> Option<(u64, Leader)> {
-        let due = self
-            .entries
-            .iter()
-            .filter(|(index, _)| purged.is_none_or(|purged| purged < **index));
+        let stays =
+            |index: &u64| purged.is_none_or(|purged| purged < *index) && self.cut_from.is_none_or(|from| *index < from);
+        let due = self.entries.iter().filter(|(index, _)| stays(index));
         let mut lost = due.filter(|(index, leader)| found(**index) != Some(**leader));
         lost.next().map(|(index, leader)| (*index, *leader))
     }
@@ -130,10 +134,12 @@ mod tests {
     #[test]
     fn an_entry_that_a_restart_lost_is_found() {
         let leader = |term| Leader { term, node: 5 };
-        let kept = Kept {
+        let kept_with = |cut_from| Kept {
             purged: None,
             entries: BTreeMap::from([(1, leader(1)), (2, leader(1)), (3, leader(2))]),
+            cut_from,
         };
+        let kept = kept_with(None);
         let log = |terms: [u64; 4]| move |index: u64| terms.get(index as usize).map(|term| leader(*term));
         assert_eq!(kept.lost(None, log([0, 1, 1, 2])), None);
         assert_eq!(kept.lost(Some(2), log([0, 0, 0, 2])), None);
@@ -142,5 +148,8 @@ mod tests {
             kept.lost(None, |index| (index < 3).then(|| leader(1))),
             Some((3, leader(2)))
         );
+        // Where a cut was on its way it may have arrived, but nothing before it may be missing.
+        assert_eq!(kept_with(Some(3)).lost(None, log([0, 1, 1, 3])), None);
+        assert_eq!(kept_with(Some(3)).lost(None, log([0, 1, 3, 3])), Some((2, leader(1))));
     }
 }
