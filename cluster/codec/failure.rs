@@ -57,6 +57,7 @@ fn fault_to_pb(fault: &Fault) -> pb::Failure {
         Fault::OutcomeUnknown => failure(102),
         Fault::StorageFull => failure(103),
         Fault::Storage(what) => with_text(104, what),
+        Fault::TooLarge => failure(105),
     }
 }
 
@@ -67,6 +68,7 @@ fn fault_from_pb(failure: &pb::Failure) -> Result<Fault, Malformed> {
         102 => Fault::OutcomeUnknown,
         103 => Fault::StorageFull,
         104 => Fault::Storage(failure.text.clone()),
+        105 => Fault::TooLarge,
         _ => return Err(Malformed),
     })
 }

@@ -56,7 +56,7 @@ impl Group {
         // A batch that has begun may take one more command, and must still fit one submission to the journal.
         let others = self.fitting(MAX_BATCH_BYTES) + self.fitting(BATCH_OVERHEAD_BYTES);
         if encoded_bytes(&op) + others > self.shared.journal.max_append_bytes() {
-            return Err(Fault::Unavailable("this write is too large to be replicated"));
+            return Err(Fault::TooLarge);
         }
         self.proposer.propose(op, None).await
     }

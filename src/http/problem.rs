@@ -196,6 +196,7 @@ impl From<Fault> for Problem {
             Fault::Unavailable(_) => Self::of(Code::Unavailable, &fault).retry_later(),
             Fault::Overloaded => Self::of(Code::Overloaded, &fault).retry_later(),
             Fault::OutcomeUnknown => Self::of(Code::OutcomeUnknown, &fault).retry_later(),
+            Fault::TooLarge => Self::of(Code::BodyTooLarge, &fault),
             Fault::StorageFull => Self::of(Code::StorageFull, &fault),
             Fault::Storage(cause) => {
                 tracing::error!(%cause, "the storage failed");

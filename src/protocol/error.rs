@@ -17,6 +17,9 @@ pub enum Fault {
     /// The write may or may not have been done. Retry with producer headers.
     #[error("the outcome of this write is unknown")]
     OutcomeUnknown,
+    /// The write is larger than the server's log takes in one piece, whatever `max_body_bytes` says; nothing was done.
+    #[error("this write is larger than can be replicated in one piece")]
+    TooLarge,
     /// The disk is full; nothing was done.
     #[error("no space is left to store this write")]
     StorageFull,

@@ -12,6 +12,7 @@ fn faults() -> Vec<(Fault, u16, &'static str, &'static str)> {
         (fault(), 503, "unavailable", "1"),
         (Fault::Overloaded, 429, "overloaded", "1"),
         (Fault::OutcomeUnknown, 503, "outcome-unknown", "1"),
+        (Fault::TooLarge, 413, "body-too-large", ""),
         (Fault::StorageFull, 507, "storage-full", ""),
         (Fault::Storage("/dev/secret broke".to_owned()), 500, "internal", ""),
     ]
