@@ -8,6 +8,7 @@ use http::HeaderValue;
 use weir_protocol::{Clock, Streams, cursor};
 
 use crate::body::{Allowance, BodyBudget};
+use crate::live::broadcast::Audiences;
 use crate::live::hub::Hub;
 use crate::meters::Meters;
 use crate::settings::Settings;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) shutdown: ShutdownSignal,
     pub(crate) hub: Hub,
+    pub(crate) audiences: Audiences,
     pub(crate) meters: Meters,
     body_budget: BodyBudget,
     /// `None` when the setting is no header value; [`Settings::validate`] refuses that.
@@ -40,6 +42,7 @@ impl App {
     ) -> Shared {
         Arc::new(Self {
             hub: Hub::new(Arc::clone(&streams)),
+            audiences: Audiences::new(),
             streams,
             clock,
             shutdown,

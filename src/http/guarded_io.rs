@@ -6,14 +6,17 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Sleep, sleep};
 
 use crate::limits::WRITE_STALL_TIMEOUT;
+use crate::live::lane::Lane;
 
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -23,7 +26,8 @@ const SHORT_BYTES: usize = 1024;
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct GuardedIo {
-    stream: TcpStream,
+    reading: OwnedReadHalf,
+    writing: Arc<Lane>,
     /// Until it is known which protocol the client speaks.
     opening: Option<Opening>,
     /// While the client takes nothing.
@@ -48,8 +52,10 @@ impl Opening {
 
 impl GuardedIo {
     pub(crate) fn new(stream: TcpStream, opening_timeout: Duration) -> Self {
+        let (reading, writing) = stream.into_split();
         Self {
-            stream,
+            reading,
+            writing: Arc::new(Lane::new(writing)),
             opening: Some(Opening {
                 deadline: Box::pin(sleep(opening_timeout)),
                 matched: 0,
@@ -58,10 +64,18 @@ impl GuardedIo {
         }
     }
 
-    fn watch_write(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// The way out, for those who may use it beside hyper.
+    pub(crate) fn lane(&self) -> Arc<Lane> {
+        Arc::clone(&self.writing)
+    }
+
+    fn watch_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stall = None;
             return written;
+        }
+        if self.writing.took_some() {
+            self.stall = None;
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_TIMEOUT)));
         stall.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -71,7 +85,7 @@ impl GuardedIo {
 impl AsyncRead for GuardedIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = Pin::new(&mut self.reading).poll_read(cx, buf);
         let Some(opening) = &mut self.opening else {
             return read;
         };
@@ -91,7 +105,7 @@ impl AsyncRead for GuardedIo {
 
 impl AsyncWrite for GuardedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let written = self.writing.poll_write(cx, buf);
         self.watch_write(cx, written)
     }
 
@@ -111,19 +125,20 @@ impl AsyncWrite for GuardedIo {
             }
             return self.poll_write(cx, &piece[..bytes]);
         }
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = self.writing.poll_write_vectored(cx, bufs);
         self.watch_write(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = self.writing.poll_flush(cx);
+        self.watch_write(cx, flushed)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing.poll_shutdown(cx)
     }
 }

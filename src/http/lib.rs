@@ -5,7 +5,7 @@
 //! | `front_end` | all of it as one service, with the short way for appends |
 //! | `router` | the routes |
 //! | `serve` | HTTP/1.1 and HTTP/2 on one port, and the graceful end |
-//! | `guarded_io` | deadlines that hyper does not have: the first bytes, and a stalled reader |
+//! | `guarded_io` | a connection, with deadlines that hyper does not have: the first bytes, and a stalled reader |
 //! | `shutdown` | the signal that ends live reads and the server |
 //! | `settings` | what an operator may set |
 //! | `limits` | what nobody may set |
@@ -13,6 +13,7 @@
 //! | `create`, `append`, `delete`, `head`, `read`, `list` | one file per operation |
 //! | `live/long_poll`, `live/sse` | the live modes of `read` |
 //! | `live/hub` | reads and encodings shared by everybody who waits on one stream |
+//! | `live/broadcast`, `live/lane` | many SSE clients of one stream served by one task, past hyper |
 //! | `live/text` | where text may be cut into events |
 //! | `answer` | a read's result as a response: caching, entity tag, the protocol's headers |
 //! | `request` | names, headers and query parameters, parsed strictly |

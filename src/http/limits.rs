@@ -49,6 +49,15 @@ pub(crate) const HUB_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a shared read is kept: long enough for everybody who was woken by the same append.
 pub(crate) const HUB_RETENTION: Duration = Duration::from_secs(2);
 
+/// From how many SSE clients of one stream on they are served together.
+pub(crate) const BROADCAST_LEAST: usize = 4;
+/// How many of them are served by one task before another is begun, as far as there are cores.
+pub(crate) const BROADCAST_SHARD: usize = 64;
+/// After how many writes in a row such a task lets others run.
+pub(crate) const BROADCAST_TURN: usize = 64;
+/// How often such a task forgets the clients that have gone, while nothing is appended.
+pub(crate) const BROADCAST_PRUNING: Duration = Duration::from_secs(30);
+
 /// Answers below this size are not worth compressing, in bytes.
 pub(crate) const MIN_COMPRESS_BYTES: u64 = 1024;
 

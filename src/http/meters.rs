@@ -20,6 +20,10 @@ pub(crate) fn describe() {
     );
     metrics::describe_gauge!("weir_http_live_subscribers", "clients that wait, by live mode");
     metrics::describe_counter!("weir_http_sse_events_encoded_total", "SSE data events encoded");
+    metrics::describe_counter!(
+        "weir_http_sse_broadcasts_total",
+        "SSE data events written to many clients at once"
+    );
 }
 
 /// What a request is counted as. Never taken from what the client sent, so there are only so many.

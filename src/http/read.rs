@@ -1,5 +1,7 @@
 //! GET: catch-up reads, and the way to the live modes (protocol sections 5.6 to 5.8).
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
@@ -7,6 +9,7 @@ use weir_protocol::{Consistency, Read, ReadFrom, StreamName, cursor};
 
 use crate::answer::Range;
 use crate::app::{App, Shared};
+use crate::live::lane::Lane;
 use crate::live::{long_poll, sse};
 use crate::problem::{Code, Problem};
 use crate::request::Query;
@@ -56,7 +59,7 @@ pub(crate) async fn handle(State(app): State<Shared>, request: Request) -> Resul
     match mode {
         Mode::CatchUp => catch_up(&app, &parts, &wish).await,
         Mode::LongPoll => long_poll::handle(&app, &wish).await,
-        Mode::Sse => sse::handle(app, wish).await,
+        Mode::Sse => sse::handle(app, wish, parts.extensions.get::<Arc<Lane>>().cloned()).await,
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-use http::Request;
+use http::{Method, Request, Version};
 use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -61,8 +63,17 @@ where
             () = shutdown.fired() => break,
         };
         prepare(&stream);
-        let io = TokioIo::new(GuardedIo::new(stream, header_timeout));
-        let service = TowerToHyperService::new(service.clone());
+        let io = GuardedIo::new(stream, header_timeout);
+        let (lane, service) = (io.lane(), TowerToHyperService::new(service.clone()));
+        // Whoever answers a read may write past hyper, where the answer is the only one on its connection and goes out
+        // in chunks. Appends are spared what that costs.
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if request.method() == Method::GET && request.version() == Version::HTTP_11 {
+                request.extensions_mut().insert(Arc::clone(&lane));
+            }
+            service.call(request)
+        });
+        let io = TokioIo::new(io);
         let connection = graceful.watch(builder.serve_connection(io, service).into_owned());
         connections.spawn(async move {
             if let Err(error) = connection.await {

@@ -51,6 +51,11 @@ impl Batch {
         Offset::new(position).unwrap_or(self.result.next_offset)
     }
 
+    /// Whether an event of this would leave nothing to the next one.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.held == 0
+    }
+
     /// Whether an event of this would say nothing.
     pub(crate) fn is_event_empty(&self) -> bool {
         self.event_end() <= self.result.start
@@ -104,8 +109,8 @@ impl Batch {
 /// Why there is no batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// The stream has nothing beyond the offset.
-    Nothing,
+    /// The stream has nothing beyond the offset, and never will if it is closed.
+    Nothing { closed: bool },
     /// Another stream has the name now.
     Replaced,
     /// The read failed.
@@ -268,7 +273,7 @@ impl Hub {
         if result.incarnation != incarnation {
             Err(Missing::Replaced)
         } else if result.is_empty() {
-            Err(Missing::Nothing)
+            Err(Missing::Nothing { closed: result.closed })
         } else {
             Ok(result)
         }

@@ -73,7 +73,7 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
             }
             TailEvent::Tail { .. } => match app.hub.after(place.name, place.incarnation, place.position).await {
                 Ok(batch) => return Outcome::Data(batch),
-                Err(Missing::Nothing) => {}
+                Err(Missing::Nothing { .. }) => {}
                 Err(Missing::Replaced | Missing::Failed(_)) => return Outcome::Changed,
             },
         }

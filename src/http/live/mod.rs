@@ -1,6 +1,8 @@
 //! Live reads: long-poll and Server-Sent Events (protocol sections 5.7 and 5.8).
 
+pub(crate) mod broadcast;
 pub(crate) mod hub;
+pub(crate) mod lane;
 pub(crate) mod long_poll;
 pub(crate) mod sse;
 mod text;

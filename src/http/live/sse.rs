@@ -19,19 +19,21 @@ use weir_protocol::{Incarnation, Offset, ReadFrom, StreamName, TailEvent, TailWa
 use crate::app::Shared;
 use crate::limits::LIVE_READ_BYTES;
 use crate::live::Presence;
+use crate::live::broadcast::Listener;
 use crate::live::hub::{Batch, Missing};
+use crate::live::lane::{Lane, Place};
 use crate::problem::Problem;
 use crate::read::Wish;
 
 /// A comment, which clients skip.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
-pub(crate) async fn handle(app: Shared, wish: Wish) -> Result<Response, Problem> {
+pub(crate) async fn handle(app: Shared, wish: Wish, lane: Option<Arc<Lane>>) -> Result<Response, Problem> {
     let watch = app.streams.watch(&wish.name).await?;
     let max_bytes = LIVE_READ_BYTES.min(app.settings.max_read_bytes);
     let first = app.streams.read(&wish.name, wish.first_read(max_bytes)).await?;
     let is_text = first.content_type.is_sse_text();
-    let subscriber = Subscriber::new(app, wish, watch, Batch::new(first));
+    let subscriber = Subscriber::new(app, wish, watch, Batch::new(first), lane);
     let mut response = Response::new(Body::from_stream(subscriber.into_events()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -86,19 +88,25 @@ struct Subscriber {
     alarm: Pin<Box<Sleep>>,
     /// Ends when the server is to end. Waited for by one future for the same reason.
     ending: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Its part in broadcasts, where its connection allows that.
+    listener: Option<Listener>,
+    /// Whether it may join a broadcast: it has not been sent back since it last sent something itself.
+    may_join: bool,
     _presence: Presence,
 }
 
 impl Subscriber {
     /// A subscriber that has `first` to send. The first control event tells the client where it is even when there
     /// are no messages.
-    fn new(app: Shared, wish: Wish, watch: Box<dyn TailWatch>, first: Batch) -> Self {
+    fn new(app: Shared, wish: Wish, watch: Box<dyn TailWatch>, first: Batch, lane: Option<Arc<Lane>>) -> Self {
         let now = Instant::now();
         let deadline = now + app.settings.sse_max_duration;
         let shutdown = app.shutdown.clone();
+        let incarnation = first.result.incarnation;
+        let listener = lane.map(|lane| Listener::new(Shared::clone(&app), wish.name.clone(), incarnation, lane));
         let mut subscriber = Self {
             name: wish.name,
-            incarnation: first.result.incarnation,
+            incarnation,
             watch,
             position: first.result.start,
             tail: (Offset::ZERO, false),
@@ -111,6 +119,8 @@ impl Subscriber {
             alarm: Box::pin(sleep_until((now + app.settings.sse_keep_alive).min(deadline))),
             ending: Box::pin(async move { shutdown.fired().await }),
             app,
+            listener,
+            may_join: false,
             _presence: Presence::new("sse"),
         };
         let goes_on = matches!(wish.from, ReadFrom::At(offset) if offset > Offset::ZERO);
@@ -149,7 +159,8 @@ impl Subscriber {
         match self.next_batch().await {
             Ok(batch) if batch.is_event_empty() => self.next = Next::Wait,
             Ok(batch) => self.deliver(&batch),
-            Err(Missing::Nothing) => self.next = Next::Wait,
+            Err(Missing::Nothing { closed: false }) => self.next = Next::Wait,
+            Err(Missing::Nothing { closed: true }) => self.finish(),
             // Headers are out, so the only answer left is the end; connecting again tells the client what happened.
             Err(Missing::Replaced | Missing::Failed(_)) => self.next = Next::End,
         }
@@ -182,6 +193,7 @@ impl Subscriber {
             self.outbox.extend(own_control);
         }
         self.is_live |= at_tail;
+        self.may_join = true;
         self.next = match (at_tail, at_end) {
             (_, true) => Next::End,
             (true, false) => Next::Wait,
@@ -200,11 +212,51 @@ impl Subscriber {
     }
 
     async fn wait(&mut self) {
+        if self.join() {
+            return self.wait_with_others().await;
+        }
         tokio::select! {
             biased;
             event = self.watch.changed() => self.learn(event),
             () = &mut self.ending => self.next = Next::End,
             () = &mut self.alarm => self.ring(),
+        }
+    }
+
+    /// Joins a broadcast, with nothing left to send.
+    fn join(&mut self) -> bool {
+        let place = Place {
+            position: self.position,
+            cursor: self.least_cursor,
+            sent_at: self.sent_at,
+        };
+        let joins = self.may_join && self.is_live && self.position >= self.tail.0;
+        joins && self.listener.as_ref().is_some_and(|listener| listener.join(place))
+    }
+
+    async fn wait_with_others(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let rings = tokio::select! {
+            biased;
+            // There is something that the broadcast does not tell.
+            () = listener.sent_back() => {
+                self.may_join = false;
+                self.next = Next::Read;
+                false
+            }
+            () = &mut self.ending => {
+                self.next = Next::End;
+                false
+            }
+            () = &mut self.alarm => true,
+        };
+        if let Some(place) = listener.leave() {
+            self.position = place.position;
+            self.least_cursor = place.cursor;
+            self.sent_at = place.sent_at;
+        }
+        if rings {
+            self.ring();
         }
     }
 
@@ -232,11 +284,16 @@ impl Subscriber {
                 if next_offset > self.position {
                     self.next = Next::Read;
                 } else if closed && next_offset == self.position {
-                    let control = self.control(true, true);
-                    self.outbox.push_back(control.event().into());
-                    self.next = Next::End;
+                    self.finish();
                 }
             }
         }
+    }
+
+    /// Tells that the client has all that there will ever be.
+    fn finish(&mut self) {
+        let control = self.control(true, true);
+        self.outbox.push_back(control.event().into());
+        self.next = Next::End;
     }
 }

@@ -1,12 +1,12 @@
 //! A small in-memory `Streams`, faithful in what the front end can see, with counters and a way to inject errors.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use weir_protocol::producer::{ProducerCheck, ProducerState, check};
 use weir_protocol::{
     Append, AppendError, Appended, Clock, Consistency, ContentType, Create, CreateError, CreateStreamResult, Created,
@@ -87,6 +87,8 @@ pub(crate) struct Fake {
     pub(crate) next_head: Mutex<Option<HeadError>>,
     pub(crate) next_read: Mutex<Option<ReadError>>,
     pub(crate) next_list: Mutex<Option<ListError>>,
+    /// If there, each watch takes one, and waits while there is none.
+    pub(crate) watches: Mutex<Option<Arc<Semaphore>>>,
 }
 
 impl Fake {
@@ -329,6 +331,10 @@ impl Streams for Fake {
     }
 
     async fn watch(&self, name: &StreamName) -> Result<Box<dyn TailWatch>, ReadError> {
+        let watches = self.watches.lock().unwrap().clone();
+        if let Some(watches) = watches {
+            watches.acquire().await.unwrap().forget();
+        }
         let entries = self.entries.lock().unwrap();
         match entries.get(name.as_str()) {
             None => Err(ReadError::NotFound),
