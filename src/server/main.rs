@@ -41,9 +41,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// The system's allocator took a seventh of the time under load, most of it to put freed pieces together again.
+/// The system's allocator took a seventh of the time under load, most of it to put freed pieces together again. This one
+/// has threads of its own that give back what is free for some seconds; mimalloc, as quick, leaves that to the threads that
+/// once used it, and they may have nothing to do for hours.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     #[cfg(feature = "mutants")]
