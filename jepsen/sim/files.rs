@@ -14,6 +14,10 @@ use crate::disk::{SimDisk, SimFile};
 pub struct SimFiles(pub SimDisk);
 
 impl StoreFiles for SimFiles {
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.0.has(path))
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageBackend>> {
         let is_new = !self.0.has(path);
         let file = self.0.open_or_create(path)?;

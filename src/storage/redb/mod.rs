@@ -17,10 +17,10 @@ mod store;
 mod tables;
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::redb::{Database, ReadableTable as _, TableHandle as _};
+use ::redb::{Builder, Database, ReadableTable as _, TableHandle as _};
 use bytes::Bytes;
 use weir_protocol::{
     Fault, HeadError, ListError, ListPage, ListRequest, Offset, ReadError, ReadFrom, ReadResult, StreamMetadata,
@@ -82,6 +82,9 @@ impl RedbStorage {
     pub fn open_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
+        if !files.exists(&options.path)? {
+            create(&builder, &options.path, &*files)?;
+        }
         let control = Arc::default();
         let database = backend::open(&builder, files.open(&options.path)?, &control)?;
         prepare(&database)?;
@@ -109,6 +112,23 @@ impl RedbStorage {
     pub fn import_in(options: &RedbOptions, files: Arc<dyn StoreFiles>) -> Result<Box<dyn Import>, StorageError> {
         Ok(Box::new(RedbImport::begin(&options.path, options.cache_bytes, files)?))
     }
+}
+
+/// Makes an empty store, beside its place, and puts it there when it is whole. redb refuses a file that it had not come to
+/// the end of making when the power failed, and cannot tell one from a store that is damaged.
+fn create(builder: &Builder, path: &Path, files: &dyn StoreFiles) -> Result<(), StorageError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = PathBuf::from(unfinished);
+    match files.remove(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let database = backend::open(builder, files.open(&unfinished)?, &Arc::default())?;
+    prepare(&database)?;
+    drop(database);
+    files.sync(&unfinished)?;
+    Ok(files.replace(&unfinished, path)?)
 }
 
 /// Makes the tables of a new store; checks the layout of an old one.
