@@ -166,6 +166,7 @@ pub(crate) fn disk_group(scratch: &Path, node: u32) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
+    use std::thread::yield_now;
 
     use super::*;
 
@@ -183,6 +184,10 @@ mod tests {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+        // It has no command line yet when `spawn` returns, while the kernel is still loading it.
+        while processes_of(dead.path()).is_empty() {
+            yield_now();
+        }
         assert!(!sweep().contains(&dead.path().to_owned()));
         owner.kill().unwrap();
         owner.wait().unwrap();

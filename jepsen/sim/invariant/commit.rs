@@ -169,6 +169,11 @@ impl Committed {
             let Some(upto) = group.upto().filter(|upto| *upto > group.durable) else {
                 continue;
             };
+            // Where a voter is, is known once its node was seen open; it may well have entries before.
+            let is_known = |replica: &u64| group.members.contains_key(replica);
+            if !group.voters.iter().flatten().all(is_known) {
+                continue;
+            }
             for (index, entry) in group.entries.range(group.durable + 1..=upto) {
                 let has = |replica: u64| {
                     let node = group.members.get(&replica).copied().unwrap_or_default();
