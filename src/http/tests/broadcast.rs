@@ -8,14 +8,14 @@ use futures_util::future::join_all;
 use http::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use weir_http::Settings;
 
 use crate::socket::{PATIENCE, Server};
-use crate::support::{Events, offset, path};
+use crate::support::{Events, counted, offset, path};
 
 /// Enough for two tasks where there are two cores.
 const CLIENTS: usize = 150;
@@ -60,12 +60,7 @@ async fn text_until(client: &mut Events, end: &str) -> String {
 }
 
 fn broadcasts(snapshotter: &Snapshotter) -> u64 {
-    let all = snapshotter.snapshot().into_vec();
-    let count = all.into_iter().find_map(|(key, _, _, value)| match value {
-        DebugValue::Counter(count) if key.key().name() == "weir_http_sse_broadcasts_total" => Some(count),
-        _ => None,
-    });
-    count.unwrap_or(0)
+    counted(snapshotter, "weir_http_sse_broadcasts_total")
 }
 
 #[tokio::test]

@@ -3,19 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
 
-use crate::support::{Events, Front, offset, path};
+use crate::support::{Events, Front, counted, offset, path};
 
 const SUBSCRIBERS: usize = 500;
 
 fn encoded(snapshotter: &Snapshotter) -> u64 {
-    let all = snapshotter.snapshot().into_vec();
-    let of_events = all.into_iter().find_map(|(key, _, _, value)| match value {
-        DebugValue::Counter(count) if key.key().name() == "weir_http_sse_events_encoded_total" => Some(count),
-        _ => None,
-    });
-    of_events.unwrap_or(0)
+    counted(snapshotter, "weir_http_sse_events_encoded_total")
 }
 
 #[tokio::test]

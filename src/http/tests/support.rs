@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use metrics_util::debugging::{DebugValue, Snapshotter};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use weir_http::{FrontEnd, Settings, ShutdownSignal, Trigger};
@@ -136,6 +137,16 @@ impl Answer {
         assert!(document["title"].as_str().is_some_and(|title| !title.is_empty()));
         assert!(document["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
     }
+}
+
+/// What a counter counted since it was asked for last.
+pub(crate) fn counted(snapshotter: &Snapshotter, name: &str) -> u64 {
+    let all = snapshotter.snapshot().into_vec();
+    let count = all.into_iter().find_map(|(key, _, _, value)| match value {
+        DebugValue::Counter(count) if key.key().name() == name => Some(count),
+        _ => None,
+    });
+    count.unwrap_or(0)
 }
 
 /// A body that is sent piece by piece.

@@ -22,7 +22,7 @@ use weir_protocol::producer::ProducerState;
 use super::backend;
 use super::commit::{self, End};
 use super::fault;
-use super::files::StoreFiles;
+use super::files::{self, StoreFiles};
 use super::tables::{EXPIRY, FORKS, GARBAGE, META, OUTBOX, PRODUCERS, ROWS, STREAMS, decode_record};
 use crate::contract::{Export, Import, ProducerTable};
 use crate::error::StorageError;
@@ -235,10 +235,7 @@ pub(super) struct RedbImport {
 impl RedbImport {
     /// Begins a store at `path`, where a file that is there already goes.
     pub(super) fn begin(path: &Path, cache_bytes: usize, files: Arc<dyn StoreFiles>) -> Result<Self, StorageError> {
-        match files.remove(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        files::remove_any(&*files, path)?;
         let mut builder = Database::builder();
         builder.set_cache_size(cache_bytes);
         Ok(Self {

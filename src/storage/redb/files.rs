@@ -48,6 +48,14 @@ pub trait StoreFiles: Debug + Send + Sync + 'static {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 
+/// Removes a file if it is there.
+pub(super) fn remove_any(files: &dyn StoreFiles, path: &Path) -> io::Result<()> {
+    match files.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the names in a file's directory durable.
 fn sync_dir_of(path: &Path) -> io::Result<()> {
     match path.parent() {

@@ -120,10 +120,7 @@ fn create(builder: &Builder, path: &Path, files: &dyn StoreFiles) -> Result<(), 
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     let unfinished = PathBuf::from(unfinished);
-    match files.remove(&unfinished) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    files::remove_any(files, &unfinished)?;
     let database = backend::open(builder, files.open(&unfinished)?, &Arc::default())?;
     prepare(&database)?;
     drop(database);
