@@ -37,7 +37,11 @@ pub(super) async fn work(mut worker: Worker, index: u32) {
 /// One reader.
 async fn follow(worker: &mut Worker) {
     let session = worker.number();
-    let stream = STREAMS[worker.rng.usize(..STREAMS.len())];
+    // Half of all are at one stream: who shares it on a node is served together.
+    let stream = match worker.rng.bool() {
+        true => STREAMS[0],
+        false => STREAMS[worker.rng.usize(..STREAMS.len())],
+    };
     let mut from = if worker.rng.bool() { From::Start } else { From::Now };
     for _ in 0..PIECES {
         if !worker.turn().await {

@@ -50,7 +50,7 @@ pub(crate) const HUB_BYTES: u64 = 64 * 1024 * 1024;
 pub(crate) const HUB_RETENTION: Duration = Duration::from_secs(2);
 
 /// From how many SSE clients of one stream on they are served together.
-pub(crate) const BROADCAST_LEAST: usize = 4;
+pub(crate) const BROADCAST_LEAST: usize = 2;
 /// How many of them are served by one task before another is begun, as far as there are cores.
 pub(crate) const BROADCAST_SHARD: usize = 64;
 /// After how many writes in a row such a task lets others run.
