@@ -143,7 +143,7 @@ def cluster(context, line, peer_name, peer):
     """256 B appends, 64 connections on 100 streams, three nodes on both sides."""
 
     def weir(home):
-        with WeirCluster(context.weir, home).start() as server:
+        with WeirCluster(context.weir, home, ["--groups", context.weir_groups]).start() as server:
             return bench(context, "append", server, *CLUSTER_ARGS, *time_args(context))
 
     def other(home):
