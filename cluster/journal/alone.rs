@@ -70,13 +70,17 @@ impl Journal {
     pub fn write_alone(&self) {
         let Some(writer) = &self.writer else { return };
         let mut is_left_over = false;
-        // Whoever has the writer may be past taking what waits. Then it still says that it is urgent.
         if let Ok(mut writer) = writer.try_lock()
             && writer.is_at_rest()
         {
             Guarded(&mut writer).0.step();
-            is_left_over = !writer.is_at_rest();
+            if writer.is_at_rest() {
+                // Whoever has submitted since the step began has woken somebody.
+                return;
+            }
+            is_left_over = true;
         }
+        // Whoever has the writer may be past taking what waits. Then it still says that it is urgent.
         let mut core = self.shared.core();
         core.urgent |= is_left_over;
         if core.urgent {
