@@ -10,7 +10,7 @@ use weir_protocol::{HeadError, ListRequest, StreamName, TailEvent, TailWatch as 
 
 use super::propose::Failure;
 use super::{Group, Hosted};
-use crate::codec::{Malformed, consistency, head_answer_to_pb, list_answer_to_pb, outcome_to_pb};
+use crate::codec::{Malformed, consistency, head_answer_to_pb, list_answer_to_pb, op_from_pb, outcome_to_pb};
 use crate::limits::WAIT_TIMEOUT;
 use crate::peer::{Kind, Status};
 use crate::raft::{Answer, NotLeader, WriteError};
@@ -22,6 +22,12 @@ pub(crate) struct GroupRequest {
 }
 
 type Reply = (Status, Bytes);
+
+/// Whether every replica can apply what another node wants in the log. What none can would stop all of them, at every start.
+fn check(batch: &pb::Batch) -> Result<(), Malformed> {
+    let mut ops = batch.proposals.iter().map(|proposal| proposal.op.clone());
+    ops.try_for_each(|op| op_from_pb(op.ok_or(Malformed)?).map(drop))
+}
 
 /// Who leads, for whoever asked the wrong replica.
 fn encode_hint(told: NotLeader) -> Bytes {
@@ -54,7 +60,12 @@ impl Group {
     }
 
     async fn serve_propose(&self, hosted: &Hosted, body: Bytes) -> Result<Reply, Malformed> {
+        // It gets a time, a first byte and a header.
+        if weir_journal::append_bytes([body.len() + 64]) > self.shared.journal.max_append_bytes() {
+            return Err(Malformed);
+        }
         let mut batch = pb::Batch::decode(body)?;
+        check(&batch)?;
         if !hosted.replica.is_leader() {
             return Ok((Status::NotLeader, encode_hint(hosted.replica.leader())));
         }
@@ -135,5 +146,33 @@ async fn serve_read_index(hosted: &Hosted) -> Reply {
         }
         Err(WriteError::NotLeader(told)) => (Status::NotLeader, encode_hint(told)),
         Err(_) => (Status::Unavailable, Bytes::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_proto::entry::{Touch, proposal::Op};
+
+    use super::*;
+
+    #[test]
+    fn what_no_replica_could_apply_is_not_let_into_the_log() {
+        let touch = |name: &str| Some(Op::Touch(Touch { name: name.to_owned() }));
+        let checked = |ops: &[Option<Op>]| {
+            let proposals = ops.iter().map(|op| pb::Proposal {
+                op: op.clone(),
+                ..pb::Proposal::default()
+            });
+            let batch = pb::Batch {
+                proposals: proposals.collect(),
+                ..pb::Batch::default()
+            };
+            check(&batch).is_ok()
+        };
+        assert!(checked(&[]));
+        assert!(checked(&[touch("a"), touch("b")]));
+        // One of a kind that is not known here, and one that no front end lets in.
+        assert!(!checked(&[touch("a"), None]));
+        assert!(!checked(&[touch("a"), touch("b\n")]));
     }
 }
