@@ -18,6 +18,9 @@ use crate::raft::ReplicaStatus;
 
 const ROUND_PAUSE: Duration = Duration::from_millis(500);
 
+/// A change of the meta group's members is committed by a majority of two sets, one after the other.
+const MEMBERS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Leaders are balanced every so many rounds.
 const BALANCE_EVERY: u64 = 20;
 
@@ -47,7 +50,11 @@ pub(crate) async fn run(reconciler: Reconciler) {
         if state.cluster().is_none() {
             continue;
         }
-        reconciler.meta_members(&state).await;
+        // Whatever it waits for, the groups must not wait with it; the next round looks again.
+        let members = reconciler.meta_members(&state);
+        if tokio::time::timeout(MEMBERS_TIMEOUT, members).await.is_err() {
+            tracing::warn!("a change of the meta group's members takes long");
+        }
         let leaders = reconciler.groups(&state).await;
         reconciler.plan(&state, round, &leaders).await;
     }
