@@ -30,8 +30,12 @@ type Answer = (Status, Bytes);
 /// Append requests of one stream between two nodes, kept in order per replica.
 #[derive(Default)]
 pub(crate) struct Appends {
-    queues: HashMap<(u64, u64), mpsc::Sender<(pb::AppendRequest, Reply)>>,
+    /// By the group and the replica that sends: the replica that takes them, and the way to it. A node that let go of its
+    /// replica may have another one of the same group later.
+    queues: HashMap<(u64, u64), (u64, Queue)>,
 }
+
+type Queue = mpsc::Sender<(pb::AppendRequest, Reply)>;
 
 impl Appends {
     /// Takes an append request for `replica`. One that is too much is dropped: its sender tries again.
@@ -41,9 +45,13 @@ impl Appends {
             return;
         };
         let key = (replica.group(), frame.from);
+        if self.queues.get(&key).is_some_and(|(taker, _)| *taker != replica.id()) {
+            self.queues.remove(&key);
+        }
         let mut waiting = (request, reply);
         for _ in 0..2 {
-            let queue = self.queues.entry(key).or_insert_with(|| start(Arc::clone(replica)));
+            let begin = || (replica.id(), start(Arc::clone(replica)));
+            let (_, queue) = self.queues.entry(key).or_insert_with(begin);
             match queue.try_send(waiting) {
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => return,
                 // It ended with a conflict, as it should; requests after that go into a new one.
@@ -57,7 +65,7 @@ impl Appends {
 }
 
 /// Feeds a replica with append requests one behind the other, without waiting for each to be durable.
-fn start(replica: Arc<Replica>) -> mpsc::Sender<(pb::AppendRequest, Reply)> {
+fn start(replica: Arc<Replica>) -> Queue {
     let (queue, waiting) = mpsc::channel(MAX_WAITING_APPENDS);
     tokio::spawn(async move {
         let (told, mut replies) = mpsc::channel::<Reply>(MAX_WAITING_APPENDS);

@@ -34,8 +34,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn new() -> Self {
-        // `RUST_LOG=weir_cluster=debug` shows what the nodes do.
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        // A test that fails shows it all, and what it was waiting for may come once in hundreds of runs.
+        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,openraft=warn".to_owned());
+        let filter = tracing_subscriber::EnvFilter::new(filter);
         let _ = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_test_writer()
