@@ -9,6 +9,7 @@ use http::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -17,8 +18,10 @@ use weir_http::Settings;
 use crate::socket::{PATIENCE, Server};
 use crate::support::{Events, counted, offset, path};
 
-/// Enough for two tasks where there are two cores.
+/// Served by one task.
 const CLIENTS: usize = 150;
+/// Enough for two tasks where there are two cores.
+const MANY_CLIENTS: usize = 1100;
 
 async fn subscribe(server: &Server, name: &str, from: &str) -> Events {
     subscribe_with(server, name, &format!("offset={from}")).await
@@ -40,8 +43,8 @@ async fn subscribe_with(server: &Server, name: &str, query: &str) -> Events {
 }
 
 /// Clients that all have been told that they are at the tail.
-async fn audience(server: &Server, name: &str) -> Vec<Events> {
-    let mut clients = join_all((0..CLIENTS).map(|_| subscribe(server, name, "now"))).await;
+async fn audience(server: &Server, name: &str, clients: usize) -> Vec<Events> {
+    let mut clients = join_all((0..clients).map(|_| subscribe(server, name, "now"))).await;
     for client in &mut clients {
         client.control().await;
     }
@@ -63,18 +66,29 @@ fn broadcasts(snapshotter: &Snapshotter) -> u64 {
     counted(snapshotter, "weir_http_sse_broadcasts_total")
 }
 
+/// As many open files as the system lets this process have: each client takes two.
+fn allow_many_sockets() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, wanted).unwrap();
+}
+
 #[tokio::test]
 async fn everybody_gets_every_event_and_the_end() {
+    allow_many_sockets();
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let server = Server::start().await;
     server.front.create("s", "text/plain", "old").await;
-    let mut clients = audience(&server, "s").await;
+    let mut clients = audience(&server, "s", MANY_CLIENTS).await;
     let alone = subscribe(&server, "s", "-1").await;
     clients.push(alone);
-    assert_eq!(clients[CLIENTS].data().await, "old");
-    clients[CLIENTS].control().await;
+    assert_eq!(clients[MANY_CLIENTS].data().await, "old");
+    clients[MANY_CLIENTS].control().await;
     assert_eq!(broadcasts(&snapshotter), 0);
     for round in 0..20_u64 {
         server
@@ -103,7 +117,7 @@ async fn everybody_gets_every_event_and_the_end() {
 async fn a_deleted_stream_ends_all_answers() {
     let server = Server::start().await;
     server.front.create("s", "text/plain", "").await;
-    let mut clients = audience(&server, "s").await;
+    let mut clients = audience(&server, "s", CLIENTS).await;
     server.front.send("DELETE", &path("s"), &[], "").await;
     for client in &mut clients {
         assert_eq!(client.next().await, None);
@@ -184,7 +198,7 @@ async fn a_client_ahead_of_the_clock_keeps_its_cursor() {
 async fn a_slow_client_holds_nobody_up_and_misses_nothing() {
     let server = Server::start().await;
     server.front.create("s", "text/plain", "").await;
-    let mut clients = audience(&server, "s").await;
+    let mut clients = audience(&server, "s", CLIENTS).await;
     let mut slow = clients.split_off(CLIENTS - 3);
     clients.truncate(10);
     let mut written = String::new();
