@@ -50,6 +50,8 @@ pub(crate) struct Hosting {
     shared: Arc<Shared>,
     options: StoreOptions,
     groups: RwLock<BTreeMap<u64, Arc<Group>>>,
+    /// Held by whoever changes what is hosted. True once nothing may change any more.
+    is_ended: tokio::sync::Mutex<bool>,
 }
 
 /// The part of the state that the data path needs.
@@ -81,6 +83,7 @@ impl Hosting {
             shared,
             options,
             groups: RwLock::default(),
+            is_ended: tokio::sync::Mutex::default(),
         }
     }
 
@@ -99,6 +102,10 @@ impl Hosting {
 
     /// Hosts what the state wants here, and lets go of what it does not want any more.
     pub(crate) async fn follow(&self, state: &MetaState) -> Result<(), HostError> {
+        let is_ended = self.is_ended.lock().await;
+        if *is_ended {
+            return Ok(());
+        }
         for (id, info) in state.groups() {
             let group = self.group_or_new(id.0);
             let mut wanted = info.replicas.iter().copied().chain(info.incoming());
@@ -113,6 +120,12 @@ impl Hosting {
         }
         self.sweep(state);
         Ok(())
+    }
+
+    /// Waits for a change that is under way, and lets none begin after it: a node that closes its replicas must neither close
+    /// one whose files are being removed, nor miss one that is just being opened.
+    pub(crate) async fn end(&self) {
+        *self.is_ended.lock().await = true;
     }
 
     fn group_or_new(&self, id: u64) -> Arc<Group> {

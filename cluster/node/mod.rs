@@ -98,8 +98,9 @@ impl Node {
     /// # Errors
     /// [`CloseError`].
     pub async fn close(&self) -> Result<(), CloseError> {
-        let groups = self.hosting.groups();
         let _ = tokio::time::timeout(HAND_OVER_TIMEOUT, self.admin.hand_over_all()).await;
+        self.hosting.end().await;
+        let groups = self.hosting.groups();
         futures_util::future::join_all(groups.iter().map(|group| group.close())).await;
         let mut result = Ok(());
         let mut machines = Vec::new();
