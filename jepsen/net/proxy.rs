@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use super::rules::{End, Fate, Rules};
 
 const RETRY: Duration = Duration::from_millis(50);
 const CHUNK_BYTES: usize = 16 * 1024;
+/// How often a connection is looked for in the kernel's table, and how long to wait in between.
+const LOOKUPS: u32 = 10;
+const LOOKUP_AGAIN: Duration = Duration::from_millis(5);
 
 /// Which process is which node.
 pub(crate) type Pids = Arc<Mutex<BTreeMap<u32, End>>>;
@@ -33,7 +36,7 @@ pub(crate) async fn serve(listener: TcpListener, node: End, target: SocketAddr, 
         let (rules, pids) = (rules.clone(), Arc::clone(&pids));
         tokio::spawn(async move {
             let pids = pids.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let Some(from) = owner(from.port(), &pids) else {
+            let Some(from) = owner(from, &near, &pids).await else {
                 return;
             };
             // What ends a connection is told to both sides by its being dropped.
@@ -85,10 +88,22 @@ async fn copy(
     }
 }
 
-/// The node that has the loopback port.
-fn owner(port: u16, pids: &BTreeMap<u32, End>) -> Option<End> {
-    let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    let inode = inode_of(&table, port)?;
+/// The node that made the connection.
+async fn owner(from: SocketAddr, near: &TcpStream, pids: &BTreeMap<u32, End>) -> Option<End> {
+    let to = near.local_addr().ok()?;
+    for _ in 0..LOOKUPS {
+        let table = fs::read_to_string("/proc/net/tcp").ok()?;
+        if let Some(inode) = inode_of(&table, from, to) {
+            return node_with(inode, pids);
+        }
+        // The kernel hands the table out in pieces and passes over a socket now and then when others come and go.
+        sleep(LOOKUP_AGAIN).await;
+    }
+    None
+}
+
+/// The node whose process has the socket.
+fn node_with(inode: &str, pids: &BTreeMap<u32, End>) -> Option<End> {
     let socket = format!("socket:[{inode}]");
     let has_it = |pid: &u32| {
         let files = fs::read_dir(format!("/proc/{pid}/fd"));
@@ -101,13 +116,26 @@ fn owner(port: u16, pids: &BTreeMap<u32, End>) -> Option<End> {
     pids.iter().find(|(pid, _)| has_it(pid)).map(|(_, node)| *node)
 }
 
-/// The socket with this local port on 127.0.0.1, in the kernel's table.
-fn inode_of(table: &str, port: u16) -> Option<&str> {
-    let local = format!("{:08X}:{port:04X}", u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()));
+/// The socket of the connection's other end, in the kernel's table. Its port alone does not tell: the same one may
+/// serve connections to other addresses, of other processes or of none any more.
+fn inode_of(table: &str, from: SocketAddr, to: SocketAddr) -> Option<&str> {
+    let (local, remote) = (in_table(from)?, in_table(to)?);
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        (fields.get(1) == Some(&local.as_str())).then(|| fields.get(9).copied())?
+        let is_it = fields.get(1) == Some(&local.as_str()) && fields.get(2) == Some(&remote.as_str());
+        is_it.then(|| fields.get(9).copied())?
     })
+}
+
+/// An address as the kernel's table writes it.
+fn in_table(address: SocketAddr) -> Option<String> {
+    match address {
+        SocketAddr::V4(address) => {
+            let host = u32::from_ne_bytes(address.ip().octets());
+            Some(format!("{host:08X}:{:04X}", address.port()))
+        }
+        SocketAddr::V6(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +188,18 @@ mod tests {
         stream.write_all(b"c").await.unwrap();
         stream.read_exact(&mut byte).await.unwrap();
         assert!(began.elapsed() >= Duration::from_millis(200));
+    }
+
+    /// A line as Linux writes it, with another connection from the same port before it.
+    #[test]
+    fn the_port_of_two_connections_has_two_sockets() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+            0: 0100007F:9C40 0100007F:1F90 06 00000000:00000000 03:00000F4B 00000000     0        0 0 3 0000000000000000\n\
+            1: 0100007F:9C40 0100007F:1F91 01 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000\n";
+        let from = "127.0.0.1:40000".parse().unwrap();
+        assert_eq!(inode_of(table, from, "127.0.0.1:8081".parse().unwrap()), Some("4711"));
+        assert_eq!(inode_of(table, from, "127.0.0.1:8080".parse().unwrap()), Some("0"));
+        assert_eq!(inode_of(table, from, "127.0.0.1:8082".parse().unwrap()), None);
     }
 
     #[tokio::test]
