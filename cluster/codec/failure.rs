@@ -152,41 +152,32 @@ impl Failure for AppendError {
     }
 }
 
-impl Failure for DeleteError {
-    fn to_pb(&self) -> pb::Failure {
-        match self {
-            Self::NotFound => failure(1),
-            Self::Gone => failure(2),
-            Self::Fault(fault) => fault_to_pb(fault),
-        }
-    }
+/// Operations that only fail because there is no such stream.
+macro_rules! lookup {
+    ($($error:ty),*) => {
+        $(
+            impl Failure for $error {
+                fn to_pb(&self) -> pb::Failure {
+                    match self {
+                        Self::NotFound => failure(1),
+                        Self::Gone => failure(2),
+                        Self::Fault(fault) => fault_to_pb(fault),
+                    }
+                }
 
-    fn from_pb(failure: &pb::Failure) -> Result<Self, Malformed> {
-        Ok(match failure.code {
-            1 => Self::NotFound,
-            2 => Self::Gone,
-            _ => Self::Fault(fault_from_pb(failure)?),
-        })
-    }
+                fn from_pb(failure: &pb::Failure) -> Result<Self, Malformed> {
+                    Ok(match failure.code {
+                        1 => Self::NotFound,
+                        2 => Self::Gone,
+                        _ => Self::Fault(fault_from_pb(failure)?),
+                    })
+                }
+            }
+        )*
+    };
 }
 
-impl Failure for HeadError {
-    fn to_pb(&self) -> pb::Failure {
-        match self {
-            Self::NotFound => failure(1),
-            Self::Gone => failure(2),
-            Self::Fault(fault) => fault_to_pb(fault),
-        }
-    }
-
-    fn from_pb(failure: &pb::Failure) -> Result<Self, Malformed> {
-        Ok(match failure.code {
-            1 => Self::NotFound,
-            2 => Self::Gone,
-            _ => Self::Fault(fault_from_pb(failure)?),
-        })
-    }
-}
+lookup!(DeleteError, HeadError);
 
 impl Failure for ReadError {
     fn to_pb(&self) -> pb::Failure {

@@ -117,13 +117,20 @@ impl StreamsMachine {
 
     /// What the streams remember of their producers: for simulations. Makes a checkpoint, and reads much of the store.
     pub(crate) fn producers(&self) -> io::Result<ProducerTable> {
-        let export = {
-            let replicated = self.replicated();
-            let applied = encode(&replicated.position, &replicated.memory, true);
-            self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
-            self.store().export().map_err(io_error)?
-        };
-        export.ok_or(io::ErrorKind::Unsupported)?.producers().map_err(io_error)
+        let (export, _) = self.export()?;
+        export.producers().map_err(io_error)
+    }
+
+    /// All that the store holds, and what was replicated beside it, at one moment. Makes a checkpoint.
+    fn export(&self) -> io::Result<(Box<dyn Export>, Replicated)> {
+        // Nothing is applied while it is held, so the two belong together.
+        let replicated = self.replicated();
+        let applied = encode(&replicated.position, &replicated.memory, true);
+        self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
+        let export = self.store().export().map_err(io_error)?;
+        let export =
+            export.ok_or_else(|| io::Error::other("this backend serves one node only: there is nothing to compare"))?;
+        Ok((export, replicated.clone()))
     }
 
     /// Applies the commands and puts their outcomes into the slots that wait for them.
@@ -294,16 +301,7 @@ impl Machine for StreamsMachine {
     }
 
     fn state_hash(&self) -> io::Result<StateHash> {
-        let (export, replicated) = {
-            // Nothing is applied while it is held, so the two belong together.
-            let replicated = self.replicated();
-            let applied = encode(&replicated.position, &replicated.memory, true);
-            self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
-            (self.store().export().map_err(io_error)?, replicated.clone())
-        };
-        let export =
-            export.ok_or_else(|| io::Error::other("this backend serves one node only: there is nothing to compare"))?;
-        let Replicated { position, memory } = replicated;
+        let (export, Replicated { position, memory }) = self.export()?;
         let mut hash = Xxh3::new();
         hash.update(&encode(&position, &memory, true));
         hash.update(&export.digest().map_err(io_error)?.to_le_bytes());
