@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(not(feature = "planted"))]
 use weir_mutant::MUTANTS;
 
 pub(crate) fn workspace() -> PathBuf {
