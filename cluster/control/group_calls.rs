@@ -32,7 +32,6 @@ pub(super) fn status_to_pb(status: &ReplicaStatus) -> pb::GroupStatusReply {
         voters: status.voters.iter().map(set).collect(),
         members: status.members.iter().map(|(id, node)| (*id, *node)).collect(),
         matched: status.matched.iter().map(|(id, index)| (*id, *index)).collect(),
-        initialized: status.initialized,
     }
 }
 
@@ -48,7 +47,6 @@ fn status_from_pb(reply: pb::GroupStatusReply) -> ReplicaStatus {
         voters: voters.map(|set| set.replicas.into_iter().collect()).collect(),
         members: reply.members.into_iter().collect(),
         matched: reply.matched.into_iter().collect(),
-        initialized: reply.initialized,
     }
 }
 

@@ -11,7 +11,7 @@ use weir_storage::{
     FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
 };
 
-use super::begin::begin;
+use super::first_election::first_election;
 use crate::blocking::{has_threads, on_its_own_thread};
 use crate::group::{Group, Hosted, Shared, StoreKind, StreamsMachine};
 use crate::node::StorageKind;
@@ -159,6 +159,7 @@ impl Hosting {
             })
         })?;
         let machine = Arc::new(machine);
+        let founders = founders(state, GroupId(group.id()), replica);
         let replica = Replica::open(ReplicaOptions {
             group: group.id(),
             replica,
@@ -167,13 +168,14 @@ impl Hosting {
             machine: Arc::clone(&machine) as Arc<dyn crate::raft::Machine>,
             settings: self.options.settings,
             keep_log_bytes: self.options.keep_log_bytes,
+            founders: founders.clone(),
         })
         .await?;
-        if let Some(members) = founding_members(state, GroupId(group.id()), replica.id()) {
-            begin(&replica, members, Arc::clone(&self.shared.peers)).await;
-        }
         tracing::info!(group = group.id(), replica = replica.id(), "hosting a replica");
-        group.host(Some(Arc::new(Hosted::new(replica, machine))));
+        group.host(Some(Arc::new(Hosted::new(Arc::clone(&replica), machine))));
+        if let Some(founders) = founders {
+            first_election(&replica, founders, Arc::clone(&self.shared.peers));
+        }
         Ok(())
     }
 
@@ -235,7 +237,7 @@ impl Hosting {
 }
 
 /// The members with which a group began, if `replica` is one of them.
-fn founding_members(state: &MetaState, group: GroupId, replica: u64) -> Option<BTreeMap<u64, u64>> {
+fn founders(state: &MetaState, group: GroupId, replica: u64) -> Option<BTreeMap<u64, u64>> {
     let info = state.group(group)?;
     let last = state.last_founding_replica()?;
     let is_as_founded = info.change.is_none() && info.replicas.iter().all(|replica| replica.id.0 <= last);

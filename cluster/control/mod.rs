@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `identity` | what a node knows of itself across restarts |
 //! | `form` | the first start: founding a cluster, or joining one |
-//! | `begin` | the beginning of a group that was founded with the cluster |
+//! | `first_election` | the first election of a group that was founded with the cluster |
 //! | `machine` | the meta group's state machine |
 //! | `commands` | commands to the meta group, from any node |
 //! | `hosting` | the replicas on this node, as the meta group's state wants them |
@@ -18,8 +18,8 @@
 //!   drives it ends.
 //! - A replica's files are deleted only when a state that knows the replica's id has no such replica.
 
-mod begin;
 mod commands;
+mod first_election;
 mod form;
 mod group_calls;
 mod hosting;

@@ -7,7 +7,6 @@ use weir_meta::{FoundingNode, MetaCommand, MetaState, NodeId, Zone};
 use super::options::{NodeOptions, OpenError, StorageKind};
 use crate::control::{CommandError, Commands, Identity, Introduced, Member, MetaMachine};
 use crate::limits::LEADER_PAUSE;
-use crate::raft::Replica;
 
 /// What this node tells of itself to whoever takes it.
 pub(super) fn introduce(options: &NodeOptions, identity: &Identity) -> Result<Introduced, OpenError> {
@@ -38,10 +37,9 @@ pub(super) fn introduce(options: &NodeOptions, identity: &Identity) -> Result<In
     })
 }
 
-/// On the founding node: begins the meta group and founds the cluster, again after a crash in between.
+/// On the founding node: founds the cluster, again after a crash before that was done.
 pub(super) async fn found(
     member: &Member,
-    meta: &Arc<Replica>,
     commands: &Arc<Commands>,
     machine: &Arc<MetaMachine>,
 ) -> Result<(), OpenError> {
@@ -51,10 +49,6 @@ pub(super) async fn found(
     }
     let failed = |error: String| OpenError::Replica(format!("the cluster cannot be founded: {error}"));
     let command = MetaCommand::decode(&member.founding).map_err(|error| failed(error.to_string()))?;
-    let first = [(meta.id(), member.node.0)].into_iter().collect();
-    meta.initialize(&first)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
     loop {
         match commands.run(&command).await {
             Ok(_) => return Ok(()),

@@ -84,7 +84,7 @@ impl Node {
             hosting: Arc::clone(&hosting),
             router: Arc::clone(&router),
         });
-        found(&member, &meta.replica, &meta.commands, &meta.machine).await?;
+        found(&member, &meta.commands, &meta.machine).await?;
         let state = wait_for_state(&meta.machine, member.node).await;
         peers.addresses.update(addresses(&state));
         views.replace(view(&state));
@@ -205,6 +205,8 @@ impl Meta {
             machine: Arc::clone(&machine) as Arc<dyn crate::raft::Machine>,
             settings: stores.settings,
             keep_log_bytes: stores.keep_log_bytes,
+            // The founder begins the meta group alone; the others are let into it.
+            founders: (!member.founding.is_empty()).then(|| [(number, member.node.0)].into_iter().collect()),
         });
         let replica = replica.await.map_err(|error| OpenError::Replica(error.to_string()))?;
         let commands = Arc::new(Commands::new(Arc::clone(&replica), Arc::clone(peers), member.node.0));

@@ -1,5 +1,6 @@
 //! A replica's log, in the node's journal.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
@@ -17,7 +18,7 @@ use weir_mutant::Mutant;
 use weir_proto::raft as pb;
 
 use super::encode;
-use super::types::{Entry, LeaderId, LogId, TypeConfig, Vote};
+use super::types::{Entry, LeaderId, LogId, Member, Membership, TypeConfig, Vote};
 use crate::blocking::blocking;
 
 /// The most payload bytes that a reader takes out of the log at once.
@@ -67,6 +68,31 @@ impl LogStore {
         let index = |id: Option<weir_journal::LogId>| id.map_or(0, |id| id.index);
         let begin = index(state.last_purged);
         (begin, begin.max(index(state.last)))
+    }
+
+    /// Puts the first entry into a log that has none: the members, by replica, with which the group begins. It is the same
+    /// entry in each of their logs, so that none of them depends on another one to know whom to ask for a vote.
+    pub(super) async fn begin(&self, members: &BTreeMap<u64, u64>) -> Result<(), io::Error> {
+        let is_empty = self.journal.state(self.key).last.is_none();
+        let Some(first) = members.keys().next().filter(|_| is_empty) else {
+            return Ok(());
+        };
+        let nodes: BTreeMap<u64, Member> = members.iter().map(|(id, node)| (*id, Member { node: *node })).collect();
+        let membership = Membership::new(vec![members.keys().copied().collect()], nodes);
+        let membership = membership.map_err(io::Error::other)?;
+        let entry = weir_journal::Entry {
+            // A term before the first: whoever is elected has a later one.
+            id: weir_journal::LogId::new(0, *first, 0),
+            payload: encode::payload_to_bytes(EntryPayload::Membership(membership)),
+        };
+        loop {
+            let (done, durable) = callback();
+            match self.journal.append(self.key, vec![entry.clone()], done) {
+                Err(SubmitError::StorageFull | SubmitError::Busy) => tokio::time::sleep(SPACE_PAUSE).await,
+                Err(error) => return Err(submit_error(error)),
+                Ok(()) => return durable.await,
+            }
+        }
     }
 
     /// Waits until everything submitted so far is durable.

@@ -60,6 +60,7 @@ async fn open(dir: &TempDir, change: impl FnOnce(&Journal)) -> Result<Arc<Replic
         machine: Arc::new(machine),
         settings: RaftSettings::default(),
         keep_log_bytes: 1 << 20,
+        founders: None,
     });
     opened.await.map_err(|error| error.to_string())
 }

@@ -16,6 +16,8 @@
 //! | `replica` | one replica: opening, proposing, reading, changing members |
 
 mod encode;
+#[cfg(test)]
+mod founders;
 mod log_store;
 #[cfg(test)]
 mod lost;

@@ -37,6 +37,8 @@ pub(crate) struct ReplicaOptions {
     pub(crate) settings: RaftSettings,
     /// How many payload bytes of entries that are in a checkpoint stay in the log for followers that lag.
     pub(crate) keep_log_bytes: u64,
+    /// The members, by replica, with which its group begins, if this is one of them.
+    pub(crate) founders: Option<BTreeMap<u64, u64>>,
 }
 
 /// A replica did not open.
@@ -86,7 +88,6 @@ pub(crate) struct ReplicaStatus {
     pub(crate) members: BTreeMap<u64, u64>,
     /// Of a leader: up to where each member has the log.
     pub(crate) matched: BTreeMap<u64, u64>,
-    pub(crate) initialized: bool,
 }
 
 /// One replica of one group.
@@ -112,6 +113,9 @@ impl Replica {
         let state = StateMachine::open(Arc::clone(&machine), log.clone()).map_err(|error| failed(error.to_string()))?;
         let (begin, end) = log.bounds();
         compare(&*machine, state.index(), begin, end).map_err(failed)?;
+        if let Some(founders) = &options.founders {
+            log.begin(founders).await.map_err(|error| failed(error.to_string()))?;
+        }
         let network = Network {
             peers: options.peers,
             group,
@@ -167,14 +171,10 @@ impl Replica {
         Arc::clone(&self.receiving)
     }
 
-    /// Begins a group: these replicas, and no other, are its first voters. The same call on each of them is safe;
-    /// on a replica that has a log already it does nothing.
-    pub(crate) async fn initialize(&self, members: &BTreeMap<u64, u64>) -> Result<(), WriteError> {
-        let members: BTreeMap<u64, Member> = members.iter().map(|(id, node)| (*id, Member { node: *node })).collect();
-        match self.raft.initialize(members).await {
-            Ok(()) | Err(RaftError::APIError(openraft::errors::InitializeError::NotAllowed(_))) => Ok(()),
-            Err(error) => Err(WriteError::Refused(error.to_string())),
-        }
+    /// Asks for votes at once, unless others still hear from a leader.
+    pub(crate) async fn elect(&self) -> Result<(), WriteError> {
+        let asked = self.raft.trigger().elect(true).await;
+        asked.map_err(|fatal| WriteError::Stopped(fatal.to_string()))
     }
 
     pub(crate) fn is_leader(&self) -> bool {
@@ -320,7 +320,6 @@ impl Replica {
                 .into_iter()
                 .map(|(id, log_id)| (id, log_id.map_or(0, |log_id| log_id.index)))
                 .collect(),
-            initialized: metrics.last_log_index.is_some() || metrics.current_term > 0,
         }
     }
 
