@@ -354,11 +354,14 @@ impl Replica {
     pub(crate) async fn checkpoint(&self, is_due: bool) -> Result<(), WriteError> {
         let min_bytes = if is_due { 0 } else { self.keep_log_bytes / 4 };
         let stopped = |error: String| WriteError::Stopped(error);
-        let begun = self
-            .raft
-            .with_state_machine(move |state| Box::pin(async move { state.begin_checkpoint(min_bytes).await }))
-            .await
-            .map_err(|fatal| stopped(fatal.to_string()))?;
+        let raft = self.raft.clone();
+        // A task of its own: openraft logs an error when whoever asked is gone before the answer comes, as when a node ends.
+        let begun = tokio::spawn(async move {
+            raft.with_state_machine(move |state| Box::pin(async move { state.begin_checkpoint(min_bytes).await }))
+                .await
+        });
+        let begun = begun.await.map_err(|error| stopped(error.to_string()))?;
+        let begun = begun.map_err(|fatal| stopped(fatal.to_string()))?;
         let Some((checkpoint, pending)) = begun.map_err(|error: io::Error| stopped(error.to_string()))? else {
             return Ok(());
         };

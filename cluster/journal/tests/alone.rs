@@ -40,23 +40,25 @@ fn counted(journal: &Journal) -> Arc<AtomicU64> {
 fn a_single_caller_is_written_for_where_it_is_asked() {
     let (_dir, journal) = open();
     let alone = counted(&journal);
-    let mut here = 0;
-    for index in 0..400 {
+    let (mut here, mut index) = (0, 0);
+    // On a busy machine the writer's thread may be awake each time that somebody is told; then for longer.
+    while index < 400 || (here == 0 && alone.load(Ordering::SeqCst) > 0 && index < 20_000) {
         let (done, answer) = channel();
         let before = alone.load(Ordering::SeqCst);
         journal.append(key(1), vec![entry(index, "x")], done).unwrap();
         if alone.load(Ordering::SeqCst) == before {
             answer.recv_timeout(WAIT).unwrap().unwrap();
         } else {
-            assert!(answer.try_recv().is_err(), "called back before anybody wrote");
-            journal.write_alone();
             // Unless the writer's thread was just awake, as it is once per second.
-            here += u64::from(answer.try_recv().is_ok_and(|result| result.is_ok()));
+            let is_written = answer.try_recv().is_ok();
+            journal.write_alone();
+            here += u64::from(!is_written && answer.try_recv().is_ok_and(|result| result.is_ok()));
         }
+        index += 1;
     }
     // A disk that takes long is never left to callers, and this one may be busy.
     assert!(here > 0 || alone.load(Ordering::SeqCst) == 0, "{here}");
-    assert_eq!(all(&journal, 1).len(), 400);
+    assert_eq!(all(&journal, 1).len() as u64, index);
 }
 
 #[test]
