@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch as signal;
 use weir_meta::{FoundingNode, MetaCommand, MetaState, NodeId, Zone};
 
 use super::options::{NodeOptions, OpenError, StorageKind};
@@ -58,9 +59,9 @@ pub(super) async fn found(
     }
 }
 
-/// The first state that knows this node: at once after a restart, and when the cluster has let it in otherwise.
-pub(super) async fn wait_for_state(machine: &MetaMachine, node: NodeId) -> Arc<MetaState> {
-    let mut states = machine.states();
+/// The first state that knows this node: at once after a restart, and when the cluster has let it in otherwise. What comes
+/// after it is still to be seen in `states`.
+pub(super) async fn wait_for_state(states: &mut signal::Receiver<Arc<MetaState>>, node: NodeId) -> Arc<MetaState> {
     let known = states.wait_for(|state| state.node(node).is_some()).await;
     // The machine is held by the caller, so the channel is open.
     known.map(|state| Arc::clone(&state)).unwrap_or_default()

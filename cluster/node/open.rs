@@ -85,7 +85,8 @@ impl Node {
             router: Arc::clone(&router),
         });
         found(&member, &meta.commands, &meta.machine).await?;
-        let state = wait_for_state(&meta.machine, member.node).await;
+        let mut states = meta.machine.states();
+        let state = wait_for_state(&mut states, member.node).await;
         peers.addresses.update(addresses(&state));
         views.replace(view(&state));
         let followed = hosting.follow(&state).await;
@@ -97,7 +98,7 @@ impl Node {
             commands,
         } = meta;
         let follower = Follower {
-            machine: Arc::clone(&machine),
+            states,
             addresses: peers.addresses,
             views,
             hosting: Arc::clone(&hosting),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as signal;
 use weir_journal::Journal;
-use weir_meta::{FoundingNode, MetaCommand, NodeId};
+use weir_meta::{FoundingNode, MetaCommand, MetaState, NodeId};
 
 use crate::control::{CommandError, Commands, Hosting, MetaMachine, addresses, view};
 use crate::limits::LEADER_PAUSE;
@@ -29,7 +29,8 @@ pub(super) fn spawn_until(stopped: &signal::Receiver<bool>, task: impl Future<Ou
 
 /// Does what each new state wants of this node.
 pub(super) struct Follower {
-    pub(super) machine: Arc<MetaMachine>,
+    /// The state that was followed before this began is the last one that was seen of them.
+    pub(super) states: signal::Receiver<Arc<MetaState>>,
     pub(super) addresses: Arc<Addresses>,
     pub(super) views: Views,
     pub(super) hosting: Arc<Hosting>,
@@ -37,10 +38,9 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) async fn run(self) {
-        let mut states = self.machine.states();
-        while states.changed().await.is_ok() {
-            let state = Arc::clone(&states.borrow_and_update());
+    pub(super) async fn run(mut self) {
+        while self.states.changed().await.is_ok() {
+            let state = Arc::clone(&self.states.borrow_and_update());
             self.addresses.update(addresses(&state));
             self.views.replace(view(&state));
             if let Err(error) = self.hosting.follow(&state).await {

@@ -363,6 +363,11 @@ impl Drop for Running {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            // What it said and nobody has read may tell why.
+            let said = self.out.try_iter().chain(self.err.try_iter());
+            said.for_each(|line| eprintln!("{line}"));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{LONG, Running, Server};
+use crate::support::{LONG, Running, Server, eventually};
 
 #[test]
 fn tail_shows_the_last_lines() {
@@ -110,6 +110,8 @@ fn an_append_goes_on_when_the_server_comes_back() {
     let path = file.to_str().unwrap();
     let args = ["append", "log", "--file", path, "--append-bytes", "4096", "--close"];
     let mut append = Running::start(server.command(&args));
+    // Its first question is whether the stream is there, and a server that does not answer that is not waited for.
+    eventually("it has begun", || !server.stream(&["read", "log"]).ok().is_empty());
     for _ in 0..3 {
         thread::sleep(Duration::from_millis(150));
         server.kill();
