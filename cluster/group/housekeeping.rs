@@ -1,6 +1,6 @@
 //! What a group does on its own: checkpoints, expiry, and the store's upkeep.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use weir_protocol::Timestamp;
 use weir_storage::{Expired, Op, Outcome, StorageError};
@@ -34,7 +34,7 @@ pub(super) async fn run(group: Weak<Group>) {
         }
         if let Err(error) = hosted.replica.checkpoint(is_due).await {
             // A replica that was taken away meanwhile has stopped, which is no failure.
-            if group.hosted().is_some_and(|now| Arc::ptr_eq(&now, &hosted)) {
+            if group.still_hosts(&hosted) {
                 tracing::error!(group = group.id, %error, "a checkpoint failed");
                 group.shared.failed.send_replace(Some(error.to_string()));
                 return;
@@ -42,6 +42,9 @@ pub(super) async fn run(group: Weak<Group>) {
             continue;
         }
         if let Err(error) = upkeep(&hosted).await {
+            if !group.still_hosts(&hosted) {
+                continue;
+            }
             tracing::error!(group = group.id, %error, "the store's upkeep failed");
             group.shared.failed.send_replace(Some(error.to_string()));
             return;

@@ -117,6 +117,18 @@ impl Group {
         self.hosted.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Why the replica on this node has failed, if it has. One that was taken away meanwhile has stopped, which is no failure.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let hosted = self.hosted()?;
+        let failure = hosted.replica.failure()?;
+        self.still_hosts(&hosted).then_some(failure)
+    }
+
+    /// Whether this is still the replica on this node. It is taken away before it is closed and its files are removed.
+    pub(super) fn still_hosts(&self, hosted: &Arc<Hosted>) -> bool {
+        self.hosted().is_some_and(|now| Arc::ptr_eq(&now, hosted))
+    }
+
     /// Puts a replica in place, or takes it away.
     pub(crate) fn host(&self, hosted: Option<Arc<Hosted>>) {
         *self.hosted.write().unwrap_or_else(PoisonError::into_inner) = hosted;

@@ -92,7 +92,7 @@ pub(super) async fn watch_failures(
             .map(|failure| failure.to_string())
             .or_else(|| meta.failure());
         for group in hosting.groups() {
-            failure = failure.or_else(|| group.hosted().and_then(|hosted| hosted.replica.failure()));
+            failure = failure.or_else(|| group.failure());
         }
         if let Some(failure) = failure {
             tracing::error!(failure, "the node's storage failed");
