@@ -55,8 +55,10 @@ pub(crate) async fn run(reconciler: Reconciler) {
         if tokio::time::timeout(MEMBERS_TIMEOUT, members).await.is_err() {
             tracing::warn!("a change of the meta group's members takes long");
         }
-        let leaders = reconciler.groups(&state).await;
-        reconciler.plan(&state, round, &leaders).await;
+        // An idle cluster is not asked for all its leaders twice a second.
+        let is_balanced = round.is_multiple_of(BALANCE_EVERY);
+        let leaders = reconciler.groups(&state, is_balanced).await;
+        reconciler.plan(&state, is_balanced.then_some(&leaders)).await;
     }
 }
 
@@ -127,9 +129,10 @@ impl Reconciler {
         }
     }
 
-    /// Takes the next step of every move under way, and tells who leads each group.
-    async fn groups(&self, state: &MetaState) -> BTreeMap<GroupId, NodeId> {
-        let asked = state.groups().iter().map(|(id, info)| async move {
+    /// Takes the next step of every move under way, and tells who leads the groups that were asked: those that move, or `all`.
+    async fn groups(&self, state: &MetaState, all: bool) -> BTreeMap<GroupId, NodeId> {
+        let asked = state.groups().iter().filter(|(_, info)| all || info.change.is_some());
+        let asked = asked.map(|(id, info)| async move {
             let leader = self.leader(*id, info).await;
             if let (Some((leader, status)), Some(change)) = (&leader, info.change) {
                 self.step(*id, info, change, *leader, status).await;
@@ -184,7 +187,8 @@ impl Reconciler {
         tracing::info!(%group, voters = ?goal, ?changed, "a group's voters change");
     }
 
-    async fn plan(&self, state: &MetaState, round: u64, leaders: &BTreeMap<GroupId, NodeId>) {
+    /// Begins moves; with the leaders of all groups it may also have some of those hand over.
+    async fn plan(&self, state: &MetaState, leaders: Option<&BTreeMap<GroupId, NodeId>>) {
         let mut commands = next_moves(state, MAX_MOVES);
         if commands.is_empty() && state.moves() == 0 {
             commands = rebalance_moves(state, MAX_MOVES);
@@ -194,7 +198,7 @@ impl Reconciler {
                 tracing::debug!(?command, %error, "a planned change was not made");
             }
         }
-        if commands.is_empty() && state.moves() == 0 && round.is_multiple_of(BALANCE_EVERY) {
+        if let Some(leaders) = leaders.filter(|_| commands.is_empty() && state.moves() == 0) {
             for (group, from, to) in leader_balance(state, leaders) {
                 let Some(info) = state.group(group) else { continue };
                 if let (Some(from), Some(to)) = (info.replica_on(from), info.replica_on(to)) {

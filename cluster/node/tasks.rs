@@ -16,6 +16,10 @@ use crate::view::Views;
 /// How often replicas and the journal are asked whether they failed.
 const WATCH_PAUSE: Duration = Duration::from_millis(200);
 
+/// Every so many times the meta group's replica is asked for a checkpoint though nothing was applied: the last one may have
+/// found no space.
+const LOOK_ANYWAY_EVERY: u64 = 25;
+
 /// Runs a task until the node is closed or dropped.
 pub(super) fn spawn_until(stopped: &signal::Receiver<bool>, task: impl Future<Output = ()> + Send + 'static) {
     let mut stopped = stopped.clone();
@@ -85,7 +89,8 @@ pub(super) async fn watch_failures(
     hosting: Arc<Hosting>,
     failed: signal::Sender<Option<String>>,
 ) {
-    loop {
+    let mut settled = None;
+    for round in 1_u64.. {
         tokio::time::sleep(WATCH_PAUSE).await;
         let mut failure = journal
             .failed()
@@ -100,8 +105,13 @@ pub(super) async fn watch_failures(
             return;
         }
         // A meta group that nothing is written to needs no checkpoint; one that is gets it here.
-        if let Err(error) = meta.checkpoint(true).await {
-            tracing::debug!(%error, "no checkpoint of the meta group");
+        let applied = meta.view().applied;
+        if settled == Some(applied) && !round.is_multiple_of(LOOK_ANYWAY_EVERY) {
+            continue;
+        }
+        match meta.checkpoint(true).await {
+            Ok(()) => settled = Some(applied),
+            Err(error) => tracing::debug!(%error, "no checkpoint of the meta group"),
         }
     }
 }
