@@ -85,14 +85,8 @@ impl LogStore {
             id: weir_journal::LogId::new(0, *first, 0),
             payload: encode::payload_to_bytes(EntryPayload::Membership(membership)),
         };
-        loop {
-            let (done, durable) = callback();
-            match self.journal.append(self.key, vec![entry.clone()], done) {
-                Err(SubmitError::StorageFull | SubmitError::Busy) => tokio::time::sleep(SPACE_PAUSE).await,
-                Err(error) => return Err(submit_error(error)),
-                Ok(()) => return durable.await,
-            }
-        }
+        self.submit(vec![entry], &Flushed::default()).await?;
+        self.barrier().await
     }
 
     /// Waits until everything submitted so far is durable.
