@@ -14,6 +14,7 @@ use crate::{
     error::{Failure, OpenError, is_space},
     group::Group,
     limits::{IDLE_WAKE, KEPT_SEGMENTS, Options, SPARE_SEGMENTS},
+    pages::Pages,
     prepare::{self, Prepared, Preparer},
     recover::{self, Cut, Loaded},
     segment,
@@ -252,6 +253,7 @@ fn adopt(shared: &Arc<Shared>, loaded: Loaded) -> Stepper {
         look: true,
         plan: Plan::default(),
         took: Duration::ZERO,
+        pages: Pages::default(),
         synced: 0,
         seen_frame: 0,
     };

@@ -35,6 +35,7 @@ mod index;
 mod journal;
 mod limits;
 mod maintain;
+mod pages;
 mod prepare;
 mod read;
 mod recover;

@@ -20,6 +20,14 @@ pub(crate) const READ_GAP_BYTES: u64 = 16 * 1024;
 pub(crate) const MOVE_BYTES: u64 = 512 * 1024;
 /// Pieces in which a new segment is filled with zeros, each synced, so that no sync of the log waits behind a huge one.
 pub(crate) const PREWRITE_BYTES: usize = 4 << 20;
+/// Where a new segment is filled through the page cache, it is in pieces of this size. The page cache keeps a file in
+/// pieces of the size of the writes that filled it, and a short write into a large piece costs more: 519 B take 6.2 us
+/// where the file was filled 1 MiB at a time, 3.7 us where it was 4 to 64 KiB (Linux, ext4, medians of 6,400).
+pub(crate) const PREWRITE_PIECE_BYTES: usize = 16 << 10;
+/// What writes past the page cache are made of. Devices and file systems ask for 512 or 4096.
+pub(crate) const PAGE_BYTES: usize = 4096;
+/// Longer frames are written through the page cache: they would be copied into as much memory again.
+pub(crate) const MAX_THROUGH_BYTES: usize = 1 << 20;
 /// How long an idle writer sleeps before it writes lazy records and looks at old segments again.
 pub(crate) const IDLE_WAKE: Duration = Duration::from_secs(1);
 /// So many frames in a row for a single caller, before a caller writes its own.

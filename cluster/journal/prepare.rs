@@ -10,7 +10,8 @@ use crate::{
     disk::DiskFile,
     error::{Failure, is_space},
     format::header::SegmentHeader,
-    limits::{KEPT_SEGMENTS, PREWRITE_BYTES, SPARE_SEGMENTS},
+    limits::{KEPT_SEGMENTS, PREWRITE_BYTES, PREWRITE_PIECE_BYTES, SPARE_SEGMENTS},
+    pages::aligned_zeros,
     segment::{self, Segment},
     shared::Shared,
 };
@@ -142,12 +143,21 @@ pub(crate) fn create(shared: &Shared, number: u32) -> io::Result<Segment> {
     let spare = segment::spare_path_of(&shared.dir, number);
     let file = shared.disk.create(&spare)?;
     let bytes = shared.options.segment_bytes;
-    let zeros = vec![0; PREWRITE_BYTES.min(bytes as usize)];
+    let (memory, start) = aligned_zeros(PREWRITE_BYTES.min(bytes as usize));
     let mut offset = 0;
     while offset < bytes {
-        let length = (bytes - offset).min(zeros.len() as u64);
-        file.write_at(&zeros[..length as usize], offset)?;
-        file.sync()?;
+        let length = (bytes - offset).min(PREWRITE_BYTES as u64);
+        let zeros = &memory[start..start + length as usize];
+        // What is in the page cache has to be thrown out of it by each write past it.
+        if !file.write_through(zeros, offset)? {
+            for (piece, at) in zeros
+                .chunks(PREWRITE_PIECE_BYTES)
+                .zip((offset..).step_by(PREWRITE_PIECE_BYTES))
+            {
+                file.write_at(piece, at)?;
+            }
+            file.sync()?;
+        }
         offset += length;
         if shared.core().failed.is_some() {
             return Err(io::ErrorKind::Interrupted.into());

@@ -505,6 +505,12 @@ impl DiskFile for SimFile {
         }
     }
 
+    fn write_through(&self, pages: &[u8], offset: u64) -> io::Result<bool> {
+        // Between the two it can stop like anywhere else.
+        self.write_at(pages, offset)?;
+        self.sync().map(|()| true)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let state = &mut *self.state()?;
         let stops = state.tick()?;

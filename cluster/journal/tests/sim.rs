@@ -61,6 +61,8 @@ struct State {
     capacity: u64,
     /// Operations done in all.
     operations: u64,
+    /// Files can be written past the page cache.
+    writes_through: bool,
 }
 
 fn stopped() -> io::Error {
@@ -100,6 +102,7 @@ impl Sim {
                 sync_fuse: None,
                 capacity: u64::MAX,
                 operations: 0,
+                writes_through: seed.is_multiple_of(2),
             }),
         }))
     }
@@ -365,6 +368,17 @@ impl DiskFile for SimFile {
             (false, true) => Err(io::ErrorKind::StorageFull.into()),
             (false, false) => Ok(()),
         }
+    }
+
+    fn write_through(&self, pages: &[u8], offset: u64) -> io::Result<bool> {
+        if !self.state()?.writes_through {
+            return Ok(false);
+        }
+        let place = pages.as_ptr().addr() as u64;
+        assert_eq!((place % 4096, pages.len() % 4096, offset % 4096), (0, 0, 0));
+        // Between the two it can stop like anywhere else.
+        self.write_at(pages, offset)?;
+        self.sync().map(|()| true)
     }
 
     fn sync(&self) -> io::Result<()> {

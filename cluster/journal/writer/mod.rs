@@ -4,6 +4,7 @@ mod fill;
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,7 +17,8 @@ use crate::{
     format::frame::{FrameHeader, align},
     group::{Group, record_bytes},
     index::Place,
-    limits::KEPT_FRAME_BYTES,
+    limits::{KEPT_FRAME_BYTES, MAX_THROUGH_BYTES},
+    pages::Pages,
     segment::Segment,
     shared::{Change, Op, Shared, is_small},
     types::{Callback, LogId},
@@ -55,6 +57,8 @@ pub(crate) struct Writer {
     /// Entries of the first of them that are synced already.
     pub(crate) started: usize,
     pub(crate) frame: Vec<u8>,
+    /// The frame again, as it is written past the page cache.
+    pub(crate) pages: Pages,
     /// Old segments deserve a look.
     pub(crate) look: bool,
     pub(crate) plan: Plan,
@@ -97,6 +101,7 @@ impl Writer {
             self.shared.cache.clear(self.synced);
             self.frame.clear();
             self.frame.shrink_to(KEPT_FRAME_BYTES);
+            self.pages.shrink();
         }
         self.seen_frame = self.next_frame;
     }
@@ -173,27 +178,51 @@ impl Writer {
             built.records,
         );
         let began = Instant::now();
+        let syncs = !(weir_mutant::is(Mutant::AnswerBeforeFsync) && self.has_only_entries(built));
+        let next = align(self.offset + self.frame.len() as u64).min(self.current.bytes);
+        let written = match syncs && self.frame.len() <= MAX_THROUGH_BYTES {
+            true => self.write_through(next),
+            false => Ok(false),
+        };
         let path = self.current.path.display();
-        if let Err(error) = self.current.file.write_at(&self.frame, self.offset) {
-            if is_space(&error) {
+        let written = match written {
+            Ok(false) => self.current.file.write_at(&self.frame, self.offset).map(|()| !syncs),
+            other => other,
+        };
+        match written {
+            Ok(true) => {}
+            // A failed sync is never tried again, not even for lack of space: the system may have dropped the data.
+            Ok(false) => {
+                (self.current.file.sync()).map_err(|error| Failure::new(format!("cannot sync {path}: {error}")))?
+            }
+            Err(error) if is_space(&error) => {
                 self.shared.core().write_shortage = true;
                 return Ok(false);
             }
-            return Err(Failure::new(format!(
-                "cannot write {path} at byte {}: {error}",
-                self.offset
-            )));
+            Err(error) => {
+                let offset = self.offset;
+                return Err(Failure::new(format!("cannot write {path} at byte {offset}: {error}")));
+            }
         }
-        // A failed sync is never tried again, not even for lack of space: the system may have dropped the data.
-        let syncs = !(weir_mutant::is(Mutant::AnswerBeforeFsync) && self.has_only_entries(built));
-        let synced = if syncs { self.current.file.sync() } else { Ok(()) };
-        synced.map_err(|error| Failure::new(format!("cannot sync {path}: {error}")))?;
         self.took = began.elapsed();
         self.next_frame += 1;
-        self.offset = align(self.offset + self.frame.len() as u64).min(self.current.bytes);
+        self.offset = next;
         Shared::count(&self.shared.counters.frames, 1);
         Shared::count(&self.shared.counters.frame_bytes, self.frame.len() as u64);
         Ok(true)
+    }
+
+    /// Writes the frame past the page cache, so that it is durable; `false` where that cannot be done. The next frame
+    /// will stand at `next`.
+    fn write_through(&mut self, next: u64) -> io::Result<bool> {
+        let segment = &self.current;
+        let (pages, from) = self.pages.lay(segment, self.offset, &self.frame)?;
+        let is_inside = from + pages.len() as u64 <= segment.bytes;
+        let written = is_inside && segment.file.write_through(pages, from)?;
+        if written {
+            self.pages.keep(segment, from, next);
+        }
+        Ok(written)
     }
 
     /// Whether callers wait for nothing in this frame but entries.
