@@ -79,6 +79,10 @@ fn write_alone(journal: &Arc<Journal>) {
     let journal = Arc::downgrade(journal);
     tokio::spawn(async move {
         while woken.recv().await.is_some() {
+            // The runtime runs only a few tasks in a row that wake each other; past them, it wakes another thread for each one
+            // that is woken. This task is the last of those few, and what it wakes goes on for as many again. When it yields
+            // with nothing else to run, the count begins anew. And whoever is about to submit comes first.
+            tokio::task::yield_now().await;
             let Some(journal) = journal.upgrade() else { break };
             journal.write_alone();
         }
