@@ -14,7 +14,7 @@
 //! | `index`, `cache` | where entries stand on disk; the budget of those in memory |
 //! | `shared` | the queue and its limits |
 //! | `format/`, `segment` | bytes on disk, file names |
-//! | `disk` | the file system behind a trait |
+//! | `disk`, `pages` | the file system behind a trait; frames as whole pages, for writes past its cache |
 //! | `limits`, `types`, `error` | settings, values, errors |
 //!
 //! Invariants (`README.md` says why):

@@ -280,3 +280,40 @@ fn fill(journal: &Journal, disk: &Switched) -> u64 {
     }
     panic!("the disk never filled");
 }
+
+#[test]
+fn what_is_written_past_the_page_cache_is_read_through_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let file = RealDisk.create(&path).unwrap();
+    let memory = vec![7; 4 * 4096];
+    let start = memory.as_ptr().align_offset(4096);
+    // As the journal does it: where it is refused, through the page cache.
+    let put = |bytes: &[u8], offset: u64| {
+        if !file.write_through(bytes, offset).unwrap() {
+            file.write_at(bytes, offset).unwrap();
+            file.sync().unwrap();
+        }
+    };
+    let mut expected = vec![1; 3 * 4096];
+    let check = |expected: &[u8]| {
+        for file in [&file, &RealDisk.open(&path).unwrap()] {
+            let mut found = vec![0; expected.len()];
+            file.read_at(&mut found, 0).unwrap();
+            assert!(found == expected);
+        }
+    };
+    // All of it is in the page cache, and not on the disk.
+    file.write_at(&expected, 0).unwrap();
+    check(&expected);
+    put(&memory[start..start + 4096], 4096);
+    expected[4096..8192].fill(7);
+    check(&expected);
+    // No whole pages: mostly refused, and then written all the same.
+    put(&memory[start + 1..start + 701], 8200);
+    expected[8200..8900].fill(7);
+    check(&expected);
+    put(&memory[start..start + 4096], 0);
+    expected[..4096].fill(7);
+    check(&expected);
+}
