@@ -42,8 +42,8 @@ pub trait DiskFile: Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes everything written so far durable, with the size needed to read it back.
     fn sync(&self) -> io::Result<()>;
-    /// Writes all of `pages` at `offset` past the page cache; they are durable when this returns, and what was written
-    /// before otherwise is not for that. `false` where that cannot be done: then part of them may have been written.
+    /// Writes all of `pages` at `offset` past the page cache; they are durable when this returns. What was written in
+    /// another way is not made durable by it. `false` where that cannot be done: then part of them may have been written.
     /// Offset, length and place in memory are multiples of a page of 4096 bytes, the latter as far as can be had.
     fn write_through(&self, pages: &[u8], offset: u64) -> io::Result<bool> {
         let _ = (pages, offset);

@@ -51,7 +51,8 @@ pub(crate) const KEPT_SEGMENTS: usize = 2;
 pub struct Options {
     /// Who owns the files; another owner's files are refused.
     pub identity: Identity,
-    /// Size of new segments in bytes, [`MIN_SEGMENT_BYTES`] to [`MAX_SEGMENT_BYTES`]. Existing segments keep theirs.
+    /// Size of new segments in bytes, [`MIN_SEGMENT_BYTES`] to [`MAX_SEGMENT_BYTES`], rounded down to whole pages of 4096.
+    /// Existing segments keep theirs.
     pub segment_bytes: u64,
     /// Above this many segments the live records of the oldest are rewritten forward.
     pub max_segments: usize,
@@ -91,7 +92,7 @@ impl Options {
 
     /// The settings with every value inside its limits.
     pub(crate) fn clamped(mut self) -> Self {
-        self.segment_bytes = self.segment_bytes.clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES) & !511;
+        self.segment_bytes = self.segment_bytes.clamp(MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES) & !(PAGE_BYTES as u64 - 1);
         self.max_segments = self.max_segments.max(2);
         self.queue_bytes = self.queue_bytes.max(4096);
         self.frame_bytes = self.frame_bytes.clamp(4096, MAX_SEGMENT_BYTES);
