@@ -1,14 +1,6 @@
 //! The file system as the journal uses it: a small trait, so that tests can lose power, and the real thing.
 
-use std::{
-    fs, io,
-    os::unix::fs::FileExt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 /// Directory operations. A name change is durable once [`Disk::sync_dir`] returned.
 pub trait Disk: Send + Sync + 'static {
@@ -115,8 +107,6 @@ struct RealFile {
     /// The same file, for writes past the page cache; none where the file system refuses that. On ext4 over virtio a
     /// frame of 519 B takes 98 us like that, and 111 us when written to the page cache and synced (medians of 12,000).
     through: Option<fs::File>,
-    /// A write past the page cache was refused.
-    is_refused: AtomicBool,
 }
 
 impl RealFile {
@@ -124,7 +114,6 @@ impl RealFile {
         RealFile {
             file,
             through: open_through(path),
-            is_refused: AtomicBool::new(false),
         }
     }
 }
@@ -164,16 +153,10 @@ impl DiskFile for RealFile {
 
     fn write_through(&self, pages: &[u8], offset: u64) -> io::Result<bool> {
         let Some(through) = &self.through else { return Ok(false) };
-        if self.is_refused.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
         match through.write_all_at(pages, offset) {
             Ok(()) => Ok(true),
             // A device with larger blocks, or a file system that allows to open a file like that and no more.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-                self.is_refused.store(true, Ordering::Relaxed);
-                Ok(false)
-            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -254,6 +254,7 @@ fn adopt(shared: &Arc<Shared>, loaded: Loaded) -> Stepper {
         plan: Plan::default(),
         took: Duration::ZERO,
         pages: Pages::default(),
+        goes_through: true,
         synced: 0,
         seen_frame: 0,
     };

@@ -67,7 +67,7 @@ pub(super) async fn open_journal(
     Ok(journal)
 }
 
-/// Has what is submitted alone written by a task: it runs on the thread that submitted, right after whoever did so, and
+/// Has what is submitted alone written by a task: it runs on the thread that submitted, after whoever is ready there, and
 /// what it completes runs there next. Called within the submission, the completion would find its task running, and the
 /// runtime wakes another thread for a task that is woken while it runs.
 fn write_alone(journal: &Arc<Journal>) {
@@ -79,9 +79,8 @@ fn write_alone(journal: &Arc<Journal>) {
     let journal = Arc::downgrade(journal);
     tokio::spawn(async move {
         while woken.recv().await.is_some() {
-            // The runtime runs only a few tasks in a row that wake each other; past them, it wakes another thread for each one
-            // that is woken. This task is the last of those few, and what it wakes goes on for as many again. When it yields
-            // with nothing else to run, the count begins anew. And whoever is about to submit comes first.
+            // Whoever is about to submit comes first. And the runtime runs only a few tasks in a row that wake each other,
+            // of which this would be the last; after a yield it counts anew.
             tokio::task::yield_now().await;
             let Some(journal) = journal.upgrade() else { break };
             journal.write_alone();

@@ -59,6 +59,8 @@ pub(crate) struct Writer {
     pub(crate) frame: Vec<u8>,
     /// The frame again, as it is written past the page cache.
     pub(crate) pages: Pages,
+    /// No write past the page cache was refused yet. After one that was, laying out pages would be in vain.
+    pub(crate) goes_through: bool,
     /// Old segments deserve a look.
     pub(crate) look: bool,
     pub(crate) plan: Plan,
@@ -180,21 +182,23 @@ impl Writer {
         let began = Instant::now();
         let syncs = !(weir_mutant::is(Mutant::AnswerBeforeFsync) && self.has_only_entries(built));
         let next = align(self.offset + self.frame.len() as u64).min(self.current.bytes);
-        let written = match syncs && self.frame.len() <= MAX_THROUGH_BYTES {
+        let through = match syncs && self.goes_through && self.frame.len() <= MAX_THROUGH_BYTES {
             true => self.write_through(next),
             false => Ok(false),
         };
         let path = self.current.path.display();
-        let written = match written {
+        // Whether nothing is left to be synced.
+        let settled = match through {
             Ok(false) => self.current.file.write_at(&self.frame, self.offset).map(|()| !syncs),
             other => other,
         };
-        match written {
+        match settled {
             Ok(true) => {}
             // A failed sync is never tried again, not even for lack of space: the system may have dropped the data.
             Ok(false) => {
                 (self.current.file.sync()).map_err(|error| Failure::new(format!("cannot sync {path}: {error}")))?
             }
+            // Of a write past the page cache this may be the sync. All of its pages will be written again.
             Err(error) if is_space(&error) => {
                 self.shared.core().write_shortage = true;
                 return Ok(false);
@@ -217,12 +221,14 @@ impl Writer {
     fn write_through(&mut self, next: u64) -> io::Result<bool> {
         let segment = &self.current;
         let (pages, from) = self.pages.lay(segment, self.offset, &self.frame)?;
-        let is_inside = from + pages.len() as u64 <= segment.bytes;
-        let written = is_inside && segment.file.write_through(pages, from)?;
-        if written {
+        if from + pages.len() as u64 > segment.bytes {
+            return Ok(false);
+        }
+        self.goes_through = segment.file.write_through(pages, from)?;
+        if self.goes_through {
             self.pages.keep(segment, from, next);
         }
-        Ok(written)
+        Ok(self.goes_through)
     }
 
     /// Whether callers wait for nothing in this frame but entries.
