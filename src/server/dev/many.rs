@@ -15,6 +15,7 @@ use crate::signals::{Parent, Signals};
 
 use super::child::{Announced, Event, Node};
 use super::plan::{NodePlan, plan};
+use super::turns::take_turns;
 
 /// What the nodes may take to end beyond their `drain_timeout`: what each allows itself, and some more.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
@@ -86,6 +87,7 @@ impl ManyError {
 pub(super) async fn run(config: &Config, given: &ConfigArgs, count: u16, base_port: u16) -> Result<(), ManyError> {
     let plans = plan(config, given, count, base_port)?;
     let mut signals = Signals::install(Parent::Any).map_err(ManyError::Setup)?;
+    take_turns();
     let mut family = Family::start(plans)?;
     let outcome = tokio::select! {
         outcome = family.watch(config) => outcome,

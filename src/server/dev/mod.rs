@@ -6,11 +6,13 @@
 //! | `many` | several nodes, each a process of its own, and this one to watch them |
 //! | `plan` | their addresses, directories and command lines |
 //! | `child` | one of these processes |
+//! | `turns` | how they share the machine's processors |
 
 mod child;
 mod many;
 mod one;
 mod plan;
+mod turns;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 

@@ -84,6 +84,14 @@ fn is_there(process: &str) -> bool {
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
 }
 
+/// How the system schedules a process.
+fn policy(process: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Its field 41; the name, which is field 2, ends with the parenthesis.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields.skip(41 - 3).map(ToOwned::to_owned).next().unwrap()
+}
+
 fn stream(url: &str, args: &[&str]) -> Done {
     let mut command = weir(&["stream", "--url", url]);
     Done::of(command.args(args).output().unwrap())
@@ -100,6 +108,11 @@ fn three_nodes_start_with_one_command_and_outlive_one_of_them() {
     let text = ["create", "log", "--content-type", "text/plain", "--data", "written"];
     stream(&ports.client(1), &text).ok();
     assert_eq!(stream(&ports.client(3), &["read", "log"]).ok(), "written");
+
+    const SCHED_BATCH: &str = "3";
+    for node in 1..=3 {
+        assert_eq!(policy(&process(home.path(), node)), SCHED_BATCH);
+    }
 
     let second = process(home.path(), 2);
     kill("-KILL", &second);
