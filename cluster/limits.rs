@@ -88,6 +88,9 @@ pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// journal and Raft put together what comes meanwhile anyway. With 2, eight writers are a sixth slower.
 pub(crate) const BATCHES_UNDER_WAY: usize = 8;
 
+/// The same while they have [`MAX_BATCH_BYTES`] or more together: then more of them would only take memory.
+pub(crate) const LARGE_BATCHES_UNDER_WAY: usize = 2;
+
 /// How long a write may take in all, attempts with several leaders included.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 

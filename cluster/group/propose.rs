@@ -21,8 +21,8 @@ use weir_storage::{Op, Outcome};
 use super::Group;
 use crate::codec::{op_to_pb, outcome_from_pb};
 use crate::limits::{
-    ATTEMPT_TIMEOUT, BATCH_OVERHEAD_BYTES, BATCHES_UNDER_WAY, LEADER_CHECK_INTERVAL, LEADER_PAUSE, MAX_BATCH_BYTES,
-    MAX_BATCH_COMMANDS, MAX_WAITING_PROPOSALS, WRITE_TIMEOUT,
+    ATTEMPT_TIMEOUT, BATCH_OVERHEAD_BYTES, BATCHES_UNDER_WAY, LARGE_BATCHES_UNDER_WAY, LEADER_CHECK_INTERVAL,
+    LEADER_PAUSE, MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_PROPOSALS, WRITE_TIMEOUT,
 };
 use crate::peer::{Address, CallError, Kind, Lane, Status};
 use crate::raft::{Answer, NotLeader, WriteError};
@@ -122,6 +122,8 @@ struct Numbers {
 struct Batch {
     message: pb::Batch,
     answers: Vec<oneshot::Sender<Result<Outcome, Fault>>>,
+    /// Of all payloads.
+    bytes: u64,
     deadline: Instant,
 }
 
@@ -137,7 +139,7 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
         let first = tokio::select! {
             biased;
             Some(()) = under_way.next() => continue,
-            first = next(&mut held_back, &mut queue), if under_way.0.len() < BATCHES_UNDER_WAY => first,
+            first = next(&mut held_back, &mut queue), if under_way.takes_another() => first,
         };
         let (Some(first), Some(group)) = (first, group.upgrade()) else {
             break;
@@ -157,27 +159,39 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
         was_alone = batch.answers.len() == 1;
         // The first attempt begins here, so that batches reach the leader in the order in which they were made.
         let attempt = group.attempt(&mut batch, &numbers).await;
-        let numbers = Arc::clone(&numbers);
+        let (numbers, bytes) = (Arc::clone(&numbers), batch.bytes);
         let drive = async move { group.drive(batch, attempt, &numbers).await };
-        under_way.0.push(Box::pin(drive));
+        under_way.0.push((Box::pin(drive), bytes));
     }
     while under_way.next().await.is_some() {}
     end.send_replace(true);
 }
 
-/// Batches under way. They are so few that all are polled whenever one is woken. (`FuturesUnordered` wakes its own task
-/// each time it has polled all that it has, and for a task that is woken while it runs the runtime wakes another thread.)
+/// Batches under way, and the payload bytes of each. They are so few that all are polled whenever one is woken.
+/// (`FuturesUnordered` wakes its own task each time it has polled all that it has, and for a task that is woken while it
+/// runs the runtime wakes another thread.)
 #[derive(Default)]
-struct UnderWay(Vec<BoxFuture<'static, ()>>);
+struct UnderWay(Vec<(BoxFuture<'static, ()>, u64)>);
 
 impl UnderWay {
+    /// Whether one more may begin.
+    fn takes_another(&self) -> bool {
+        let bytes: u64 = self.0.iter().map(|(_, bytes)| bytes).sum();
+        let limit = match bytes {
+            ..MAX_BATCH_BYTES => BATCHES_UNDER_WAY,
+            _ => LARGE_BATCHES_UNDER_WAY,
+        };
+        self.0.len() < limit
+    }
+
     /// Waits until one has ended. `None` when there is none.
     async fn next(&mut self) -> Option<()> {
         if self.0.is_empty() {
             return None;
         }
         poll_fn(|cx| {
-            let ended = self.0.iter_mut().position(|batch| batch.as_mut().poll(cx).is_ready());
+            let mut batches = self.0.iter_mut();
+            let ended = batches.position(|(batch, _)| batch.as_mut().poll(cx).is_ready());
             ended.map_or(Poll::Pending, |place| {
                 drop(self.0.swap_remove(place));
                 Poll::Ready(Some(()))
@@ -212,19 +226,19 @@ fn gather(
     limits: Limits,
 ) -> (Batch, Option<Proposal>) {
     let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut bytes = 0;
     let mut batch = Batch {
         message: pb::Batch {
             origin,
             ..pb::Batch::default()
         },
         answers: Vec::new(),
+        bytes: 0,
         deadline: first.deadline,
     };
     let kind = needs_room(&first.op);
     let mut next = Some(first);
     while let Some(proposal) = next {
-        bytes += encoded_bytes(&proposal.op);
+        batch.bytes += encoded_bytes(&proposal.op);
         numbers.last += 1;
         let id = numbers.last;
         numbers.waiting.insert(id);
@@ -235,7 +249,7 @@ fn gather(
         });
         batch.answers.push(proposal.answer);
         batch.deadline = batch.deadline.max(proposal.deadline);
-        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && bytes < limits.max_bytes;
+        let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && batch.bytes < limits.max_bytes;
         next = if has_room { queue.try_recv().ok() } else { None };
         if limits.one_kind && next.as_ref().is_some_and(|next| needs_room(&next.op) != kind) {
             break;

@@ -38,7 +38,11 @@ impl ContentType {
         let (kind, subtype) = essence.split_once('/').ok_or(ContentTypeError)?;
         let parameters = text.get(essence.len()..).unwrap_or_default();
         if is_token(kind) && is_token(subtype) && are_parameters(parameters) {
-            Ok(Self(format!("{}{parameters}", essence.to_ascii_lowercase()).into()))
+            // Every append brings one, and nearly all are in lower case already.
+            Ok(Self(match essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                true => format!("{}{parameters}", essence.to_ascii_lowercase()).into(),
+                false => text.into(),
+            }))
         } else {
             Err(ContentTypeError)
         }

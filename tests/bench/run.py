@@ -27,8 +27,8 @@ def main():
     parser.add_argument("--runs", type=int, help="how often each side runs (default: 5, with --quick 1)")
     parser.add_argument("--weir", type=Path, help="the program; built from this checkout when absent")
     parser.add_argument("--directory", type=Path, help="where data directories are made (default: the system's)")
-    parser.add_argument("--ursula-groups", type=int, default=4, help="how many Raft groups Ursula has (default: 4)")
-    parser.add_argument("--weir-groups", type=int, default=2, help="how many Weir has beside it, or etcd (default: 2)")
+    parser.add_argument("--ursula-groups", type=int, default=1, help="how many Raft groups Ursula has (default: 1)")
+    parser.add_argument("--weir-groups", type=int, default=1, help="how many Weir has beside it, or etcd (default: 1)")
     parser.add_argument("--json", type=Path, help="write all runs and figures to this file")
     options = parser.parse_args()
     unknown = [line for line in options.lines if line not in LINES]
