@@ -21,10 +21,8 @@ mod linux {
 
     /// The library sets a nice value with the policy, and counts in parts of a hundred: the part that leaves it as it is.
     fn priority_of(nice: i32) -> Option<ThreadPriority> {
-        let priorities = (0_u8..100).filter_map(|part| ThreadPriority::try_from(part).ok());
-        priorities
-            .into_iter()
-            .find(|priority| priority.to_posix(POLICY) == Ok(nice))
+        let mut priorities = (0_u8..100).filter_map(|part| ThreadPriority::try_from(part).ok());
+        priorities.find(|priority| priority.to_posix(POLICY) == Ok(nice))
     }
 
     #[cfg(test)]
