@@ -78,18 +78,21 @@ pub(crate) fn kill(signal: &str, process: &str) {
     assert!(status.success());
 }
 
-/// Whether a process is there; one that ended and was not waited for yet is not.
-fn is_there(process: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
-    stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
+/// What the system says of a process, from its state on, which is field 3. Its name before that ends with the parenthesis.
+fn stat(process: &str) -> std::io::Result<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    Ok(stat.rsplit(')').next().unwrap().to_owned())
 }
 
-/// How the system schedules a process.
+/// Whether a process is there; one that ended and was not waited for yet is not.
+fn is_there(process: &str) -> bool {
+    stat(process).is_ok_and(|stat| !stat.starts_with(" Z"))
+}
+
+/// How the system schedules a process: field 41.
 fn policy(process: &str) -> String {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // Its field 41; the name, which is field 2, ends with the parenthesis.
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    fields.skip(41 - 3).map(ToOwned::to_owned).next().unwrap()
+    let stat = stat(process).unwrap();
+    stat.split_whitespace().nth(41 - 3).unwrap().to_owned()
 }
 
 fn stream(url: &str, args: &[&str]) -> Done {
