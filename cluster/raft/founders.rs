@@ -18,7 +18,7 @@ use crate::platform::Network;
 
 const KEY: ReplicaKey = ReplicaKey { group: 1, replica: 5 };
 
-fn open_journal(dir: &TempDir) -> Arc<Journal> {
+pub(super) fn open_journal(dir: &TempDir) -> Arc<Journal> {
     let mut options = Options::new(Identity {
         cluster: [1; 16],
         node: [2; 16],

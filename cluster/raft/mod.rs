@@ -11,10 +11,13 @@
 //! | `machine` | what a replica replicates, as a trait |
 //! | `mark` | a note beside a state that came by snapshot |
 //! | `network` | messages to other replicas |
+//! | `pipeline` | append requests on their way to one replica, and what is told of their answers |
 //! | `snapshot` | snapshots sent and received piece by piece |
 //! | `serve` | messages from other replicas |
 //! | `replica` | one replica: opening, proposing, reading, changing members |
 
+#[cfg(test)]
+mod confirm;
 mod encode;
 #[cfg(test)]
 mod founders;
@@ -24,6 +27,7 @@ mod lost;
 mod machine;
 mod mark;
 mod network;
+mod pipeline;
 mod replica;
 mod runtime;
 mod serve;

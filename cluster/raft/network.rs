@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
@@ -21,13 +21,11 @@ use weir_mutant::Mutant;
 use weir_proto::raft as pb;
 
 use super::encode::{self, Malformed};
+use super::pipeline::{Answers, Sent};
 use super::snapshot;
 use super::state_machine::SnapshotData;
 use super::types::{LogId, Member, TypeConfig, Vote};
 use crate::peer::{Address, CallError, Kind, Lane, Peers};
-
-/// How many append requests may be on their way to one replica.
-const PIPELINE: usize = 32;
 
 /// How long an append request may take.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -169,12 +167,6 @@ fn vote_reply(reply: &pb::VoteReply) -> Result<VoteResponse<TypeConfig>, Malform
     Ok(VoteResponse::new(vote, last_log_id, reply.granted))
 }
 
-/// One answer after the other until one says that the following ones are of no use.
-struct Answers<S> {
-    answers: S,
-    ended: bool,
-}
-
 impl RaftNetworkV2<TypeConfig> for Connection {
     type SnapshotData = SnapshotData;
 
@@ -201,18 +193,11 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         // heartbeats tell, and links notice by themselves.
         let timeout = option.hard_ttl().max(APPEND_TIMEOUT);
         let connection = &*self;
-        let answers = input
-            .map(move |request| connection.start_append(request, timeout))
-            .buffered(PIPELINE);
-        let state = Answers { answers, ended: false };
-        let answers = stream::unfold(state, |mut state| async move {
-            if state.ended {
-                return None;
-            }
-            let answer = state.answers.next().await?;
-            state.ended = !matches!(answer, Ok(Ok(_)));
-            Some((answer, state))
+        let requests = input.map(move |request| Sent {
+            has_entries: !request.entries.is_empty(),
+            answer: connection.start_append(request, timeout),
         });
+        let answers = Answers::new(requests);
         Box::pin(async move { Ok(answers.boxed()) })
     }
 
