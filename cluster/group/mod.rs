@@ -3,6 +3,7 @@
 mod barrier;
 mod fork;
 mod housekeeping;
+mod lone;
 mod machine;
 mod memory;
 mod propose;
@@ -13,7 +14,7 @@ mod serve;
 mod watch;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use tokio::sync::watch as signal;
 use weir_journal::{Journal, SpaceStatus};
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
 /// One group.
 pub(crate) struct Group {
     id: u64,
+    /// For what outlives a call.
+    this: Weak<Self>,
     shared: Arc<Shared>,
     hosted: RwLock<Option<Arc<Hosted>>>,
     /// Who leads, as somebody who should know said last. Used where no replica here knows better.
@@ -86,8 +89,9 @@ impl Group {
     pub(crate) fn start(id: u64, shared: Arc<Shared>) -> Arc<Self> {
         let (proposer, proposals) = Proposer::new();
         let (barrier, reads) = Barrier::new();
-        let group = Arc::new(Self {
+        let group = Arc::new_cyclic(|this| Self {
             id,
+            this: this.clone(),
             shared,
             hosted: RwLock::default(),
             hint: RwLock::default(),

@@ -19,6 +19,7 @@ use weir_protocol::{Fault, Payload, Timestamp};
 use weir_storage::{Op, Outcome};
 
 use super::Group;
+use super::lone::{Carried, Traffic, UnderWay};
 use crate::codec::{op_to_pb, outcome_from_pb};
 use crate::limits::{
     ATTEMPT_TIMEOUT, BATCH_OVERHEAD_BYTES, BATCHES_UNDER_WAY, LARGE_BATCHES_UNDER_WAY, LEADER_CHECK_INTERVAL,
@@ -42,12 +43,16 @@ pub(super) struct Proposer {
     queue: Mutex<Option<mpsc::Sender<Proposal>>>,
     /// Says when the last batch was answered.
     ended: signal::Receiver<bool>,
+    numbers: Arc<Mutex<Numbers>>,
+    traffic: Arc<Traffic>,
 }
 
 /// The other end of a [`Proposer`].
 pub(super) struct Proposals {
     queue: mpsc::Receiver<Proposal>,
     end: signal::Sender<bool>,
+    numbers: Arc<Mutex<Numbers>>,
+    traffic: Arc<Traffic>,
 }
 
 impl Group {
@@ -58,7 +63,7 @@ impl Group {
         if encoded_bytes(&op) + others > self.shared.journal.max_append_bytes() {
             return Err(Fault::TooLarge);
         }
-        self.proposer.propose(op, None).await
+        self.proposer.propose(self, op, None).await
     }
 
     /// A limit, or less where the journal's segments are small, as they are in simulations.
@@ -68,7 +73,7 @@ impl Group {
 
     /// The same for something that happened at `at`.
     pub(super) async fn propose_at(&self, op: Op, at: Timestamp) -> Result<Outcome, Fault> {
-        self.proposer.propose(op, Some(at)).await
+        self.proposer.propose(self, op, Some(at)).await
     }
 }
 
@@ -76,14 +81,23 @@ impl Proposer {
     pub(super) fn new() -> (Self, Proposals) {
         let (sender, queue) = mpsc::channel(MAX_WAITING_PROPOSALS);
         let (end, ended) = signal::channel(false);
+        let (numbers, traffic) = (Arc::default(), Arc::default());
+        let proposals = Proposals {
+            queue,
+            end,
+            numbers: Arc::clone(&numbers),
+            traffic: Arc::clone(&traffic),
+        };
         let proposer = Self {
             queue: Mutex::new(Some(sender)),
             ended,
+            numbers,
+            traffic,
         };
-        (proposer, Proposals { queue, end })
+        (proposer, proposals)
     }
 
-    async fn propose(&self, op: Op, at: Option<Timestamp>) -> Result<Outcome, Fault> {
+    async fn propose(&self, group: &Group, op: Op, at: Option<Timestamp>) -> Result<Outcome, Fault> {
         let closed = Fault::Unavailable("the server is shutting down");
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let queue = queue.ok_or(closed.clone())?;
@@ -94,11 +108,27 @@ impl Proposer {
             answer,
             deadline: Instant::now() + WRITE_TIMEOUT,
         };
-        queue.try_send(proposal).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => closed,
-        })?;
-        drop(queue);
+        // A group that is going away has a task that is, too, and answers there.
+        if let Some(group) = group.this.upgrade()
+            && let Some(under_way) = self.traffic.begin_alone()
+        {
+            let numbers = Arc::clone(&self.numbers);
+            let drive = async move {
+                let mut batch = Batch::begin(group.shared.origin, &proposal);
+                batch.add(proposal, &numbers);
+                let attempt = group.attempt(&mut batch, &numbers).await;
+                group.drive(batch, attempt, &numbers).await;
+                // As long as it has the queue, that is not closed.
+                drop((queue, under_way));
+            };
+            Carried::new(drive).await;
+        } else {
+            queue.try_send(proposal).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Fault::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => closed,
+            })?;
+            drop(queue);
+        }
         // No answer means that the task ended while it had this write.
         answered.await.unwrap_or(Err(Fault::OutcomeUnknown))
     }
@@ -118,6 +148,14 @@ struct Numbers {
     waiting: BTreeSet<u64>,
 }
 
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.waiting.insert(self.last);
+        self.last
+    }
+}
+
 /// Proposals that travel together.
 struct Batch {
     message: pb::Batch,
@@ -127,12 +165,44 @@ struct Batch {
     deadline: Instant,
 }
 
+impl Batch {
+    /// An empty one, in which `first` will be.
+    fn begin(origin: u64, first: &Proposal) -> Self {
+        Self {
+            message: pb::Batch {
+                origin,
+                ..pb::Batch::default()
+            },
+            answers: Vec::new(),
+            bytes: 0,
+            deadline: first.deadline,
+        }
+    }
+
+    /// Gives a proposal its number and takes it in.
+    fn add(&mut self, proposal: Proposal, numbers: &Mutex<Numbers>) {
+        let id = numbers.lock().unwrap_or_else(PoisonError::into_inner).next();
+        self.bytes += encoded_bytes(&proposal.op);
+        self.message.proposals.push(pb::Proposal {
+            id,
+            at: proposal.at.map(Timestamp::as_millis),
+            op: Some(op_to_pb(&proposal.op)),
+        });
+        self.answers.push(proposal.answer);
+        self.deadline = self.deadline.max(proposal.deadline);
+    }
+}
+
 /// Makes batches until the group is closed or gone. One task does all of it: what a batch comes to is no work, and another
 /// task, woken on another thread, would only add the time that this takes.
 pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
-    let Proposals { mut queue, end } = proposals;
-    let numbers = Arc::new(Mutex::new(Numbers::default()));
-    let mut under_way = UnderWay::default();
+    let Proposals {
+        mut queue,
+        end,
+        numbers,
+        traffic,
+    } = proposals;
+    let mut under_way = Batches::default();
     let mut was_alone = true;
     let mut held_back = None;
     loop {
@@ -159,9 +229,9 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
         was_alone = batch.answers.len() == 1;
         // The first attempt begins here, so that batches reach the leader in the order in which they were made.
         let attempt = group.attempt(&mut batch, &numbers).await;
-        let (numbers, bytes) = (Arc::clone(&numbers), batch.bytes);
+        let (numbers, bytes, counted) = (Arc::clone(&numbers), batch.bytes, traffic.begin(batch.answers.len()));
         let drive = async move { group.drive(batch, attempt, &numbers).await };
-        under_way.0.push((Box::pin(drive), bytes));
+        under_way.0.push((Box::pin(drive), bytes, counted));
     }
     while under_way.next().await.is_some() {}
     end.send_replace(true);
@@ -171,12 +241,12 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
 /// (`FuturesUnordered` wakes its own task each time it has polled all that it has, and for a task that is woken while it
 /// runs the runtime wakes another thread.)
 #[derive(Default)]
-struct UnderWay(Vec<(BoxFuture<'static, ()>, u64)>);
+struct Batches(Vec<(BoxFuture<'static, ()>, u64, UnderWay)>);
 
-impl UnderWay {
+impl Batches {
     /// Whether one more may begin.
     fn takes_another(&self) -> bool {
-        let bytes: u64 = self.0.iter().map(|(_, bytes)| bytes).sum();
+        let bytes: u64 = self.0.iter().map(|(_, bytes, _)| bytes).sum();
         let limit = match bytes {
             ..MAX_BATCH_BYTES => BATCHES_UNDER_WAY,
             _ => LARGE_BATCHES_UNDER_WAY,
@@ -191,7 +261,7 @@ impl UnderWay {
         }
         poll_fn(|cx| {
             let mut batches = self.0.iter_mut();
-            let ended = batches.position(|(batch, _)| batch.as_mut().poll(cx).is_ready());
+            let ended = batches.position(|(batch, ..)| batch.as_mut().poll(cx).is_ready());
             ended.map_or(Poll::Pending, |place| {
                 drop(self.0.swap_remove(place));
                 Poll::Ready(Some(()))
@@ -225,30 +295,11 @@ fn gather(
     origin: u64,
     limits: Limits,
 ) -> (Batch, Option<Proposal>) {
-    let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut batch = Batch {
-        message: pb::Batch {
-            origin,
-            ..pb::Batch::default()
-        },
-        answers: Vec::new(),
-        bytes: 0,
-        deadline: first.deadline,
-    };
+    let mut batch = Batch::begin(origin, &first);
     let kind = needs_room(&first.op);
     let mut next = Some(first);
     while let Some(proposal) = next {
-        batch.bytes += encoded_bytes(&proposal.op);
-        numbers.last += 1;
-        let id = numbers.last;
-        numbers.waiting.insert(id);
-        batch.message.proposals.push(pb::Proposal {
-            id,
-            at: proposal.at.map(Timestamp::as_millis),
-            op: Some(op_to_pb(&proposal.op)),
-        });
-        batch.answers.push(proposal.answer);
-        batch.deadline = batch.deadline.max(proposal.deadline);
+        batch.add(proposal, numbers);
         let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && batch.bytes < limits.max_bytes;
         next = if has_room { queue.try_recv().ok() } else { None };
         if limits.one_kind && next.as_ref().is_some_and(|next| needs_room(&next.op) != kind) {
