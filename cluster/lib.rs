@@ -22,8 +22,8 @@
 //! | `blocking` | calls that may block for long |
 //! | `limits` | sizes and times that nobody may set |
 //!
-//! The path of a write: `router` -> `group/propose` -> (`peer`, `group/serve` on the leader's node) -> `raft/replica` ->
-//! `raft/log_store` and `raft/network` -> `raft/state_machine` -> `group/machine` -> the Storage contract ->
+//! The path of a write: `router` -> `group/propose` -> `group/attempt` -> (`peer`, `group/serve` on the leader's node) ->
+//! `raft/replica` -> `raft/log_store` and `raft/network` -> `raft/state_machine` -> `group/machine` -> the Storage contract ->
 //! `group/watch` -> answer. The path of a read: `router` -> `group/read` -> `group/barrier` -> the Storage contract.
 //!
 //! Invariants:

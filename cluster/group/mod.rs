@@ -1,6 +1,8 @@
 //! A group as this node sees it: its replica, if it hosts one, and the way to the others.
 
+mod attempt;
 mod barrier;
+mod batch;
 mod fork;
 mod housekeeping;
 mod lone;

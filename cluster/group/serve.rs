@@ -8,7 +8,7 @@ use prost::Message as _;
 use weir_proto::{entry as pb, raft};
 use weir_protocol::{HeadError, ListRequest, StreamName, TailEvent, TailWatch as _};
 
-use super::propose::Failure;
+use super::attempt::Failure;
 use super::{Group, Hosted};
 use crate::codec::{Malformed, consistency, head_answer_to_pb, list_answer_to_pb, op_from_pb, outcome_to_pb};
 use crate::limits::WAIT_TIMEOUT;
