@@ -47,6 +47,7 @@ impl Asked {
 }
 
 /// Another node, whose replica grants every vote and says yes to everything; told to hold, it leaves that to the test.
+#[derive(Clone)]
 struct Other {
     is_holding: Arc<AtomicBool>,
     replication: mpsc::UnboundedSender<Asked>,
@@ -55,18 +56,14 @@ struct Other {
 
 /// One stream from the leader. On the one that had entries it replicates, on the other one it sends heartbeats.
 struct Stream {
-    is_holding: Arc<AtomicBool>,
-    replication: mpsc::UnboundedSender<Asked>,
-    heartbeats: mpsc::UnboundedSender<u64>,
+    other: Other,
     replicates: bool,
 }
 
 impl Dispatch for Other {
     fn accept(&self, _node: u64) -> Box<dyn Incoming> {
         Box::new(Stream {
-            is_holding: Arc::clone(&self.is_holding),
-            replication: self.replication.clone(),
-            heartbeats: self.heartbeats.clone(),
+            other: self.clone(),
             replicates: false,
         })
     }
@@ -93,13 +90,13 @@ impl Incoming for Stream {
             reply,
         };
         self.replicates |= asked.last.is_some();
-        if !self.is_holding.load(Ordering::SeqCst) {
+        if !self.other.is_holding.load(Ordering::SeqCst) {
             tokio::spawn(asked.answer());
         } else if self.replicates {
-            let _ = self.replication.send(asked);
+            let _ = self.other.replication.send(asked);
         } else {
             // A heartbeat that is never answered.
-            let _ = self.heartbeats.send(asked.committed);
+            let _ = self.other.heartbeats.send(asked.committed);
         }
     }
 }
