@@ -76,8 +76,8 @@ impl Batch {
     }
 
     /// Gives a proposal its number and takes it in.
-    pub(super) fn add(&mut self, proposal: Proposal, numbers: &Mutex<Numbers>) {
-        let id = numbers.lock().unwrap_or_else(PoisonError::into_inner).next();
+    pub(super) fn add(&mut self, proposal: Proposal, numbers: &mut Numbers) {
+        let id = numbers.next();
         self.bytes += encoded_bytes(&proposal.op);
         self.message.proposals.push(pb::Proposal {
             id,
@@ -105,11 +105,12 @@ pub(super) fn gather(
     origin: u64,
     limits: Limits,
 ) -> (Batch, Option<Proposal>) {
+    let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
     let mut batch = Batch::begin(origin, &first);
     let kind = needs_room(&first.op);
     let mut next = Some(first);
     while let Some(proposal) = next {
-        batch.add(proposal, numbers);
+        batch.add(proposal, &mut numbers);
         let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && batch.bytes < limits.max_bytes;
         next = if has_room { queue.try_recv().ok() } else { None };
         if limits.one_kind && next.as_ref().is_some_and(|next| needs_room(&next.op) != kind) {

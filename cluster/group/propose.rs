@@ -94,7 +94,7 @@ impl Proposer {
             let numbers = Arc::clone(&self.numbers);
             let drive = async move {
                 let mut batch = Batch::begin(group.shared.origin, &proposal);
-                batch.add(proposal, &numbers);
+                batch.add(proposal, &mut numbers.lock().unwrap_or_else(PoisonError::into_inner));
                 let attempt = group.attempt(&mut batch, &numbers).await;
                 group.drive(batch, attempt, &numbers).await;
                 // As long as it has the queue, that is not closed.
