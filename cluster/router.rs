@@ -84,7 +84,15 @@ impl Streams for Router {
 
     async fn read(&self, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
         let group = self.group(name)?;
-        self.read_from(&group, name, read).await
+        match self.read_from(&group, name, read).await {
+            // A replica that lags may not know an offset that another one gave. Only what is up to date may say that
+            // nobody did.
+            Err(ReadError::OffsetBeyondTail) if read.consistency == Consistency::Eventual => {
+                let consistency = Consistency::Linearizable;
+                self.read_from(&group, name, Read { consistency, ..read }).await
+            }
+            answer => answer,
+        }
     }
 
     async fn watch(&self, name: &StreamName) -> Result<Box<dyn TailWatch>, ReadError> {

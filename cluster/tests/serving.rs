@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use weir_protocol::{Consistency, ListRequest, TailEvent};
+use weir_protocol::{Consistency, ListRequest, Offset, Read, ReadError, ReadFrom, TailEvent};
 
 use crate::support::{append, append_by, create_text, name, read_all, replicas_are_equal, three, until_led};
 
@@ -36,6 +36,33 @@ async fn every_node_takes_writes_and_shows_them_at_once() {
     assert_eq!(names, ["s/0", "s/1", "s/10", "s/11", "s/2"]);
     assert!(page.more);
     replicas_are_equal(&nodes).await;
+}
+
+/// A replica that lags does not know the offset yet. It must not call it wrong: it asks those who may know.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_of_one_node_is_good_on_all_whatever_freshness_is_asked_for() {
+    let (_places, nodes) = three().await;
+    nodes[0].streams().create(&name("o"), create_text()).await.unwrap();
+    let eventual = |from| Read {
+        from: ReadFrom::At(from),
+        max_bytes: 1000,
+        consistency: Consistency::Eventual,
+        renews: false,
+    };
+    for round in 0..300 {
+        let tail = append(&nodes[round % 3], "o", "x").await.next_offset;
+        for node in &nodes {
+            let result = node.streams().read(&name("o"), eventual(tail)).await;
+            assert_eq!(result.map(|result| result.next_offset), Ok(tail), "round {round}");
+        }
+    }
+    for node in &nodes {
+        let beyond = node
+            .streams()
+            .read(&name("o"), eventual(Offset::new(301).unwrap()))
+            .await;
+        assert_eq!(beyond, Err(ReadError::OffsetBeyondTail));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! An entity tag names one answer: the same messages, range and closed state, on every node, for all time; and one
-//! range has one tag.
+//! An entity tag names one answer: the same messages and range, and the same said of what follows, on every node, for
+//! all time; and one such answer has one tag.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,16 @@ use super::view::View;
 use crate::history::{Answer, From, LiveMode, MessageId, Op, Operation, Outcome};
 
 /// What a tag stands for.
-type Meaning<'h> = (u64, u64, bool, &'h [MessageId]);
+type Meaning<'h> = (Range, &'h [MessageId]);
+
+/// Where an answer begins and ends, whether the stream is closed there, and whether it said to be up to date.
+type Range = (u64, u64, bool, bool);
 
 pub(crate) fn check(view: &View<'_>) -> Check {
     let mut findings = Findings::new("etag");
     for stream in view.streams.values() {
         let mut meanings: HashMap<&str, (Meaning<'_>, u64)> = HashMap::new();
-        let mut tags: HashMap<(u64, u64, bool), (&str, u64)> = HashMap::new();
+        let mut tags: HashMap<Range, (&str, u64)> = HashMap::new();
         let mut lives: Option<(&str, u64)> = None;
         for segment in &stream.segments {
             let (Some(tag), Some(start)) = (tag(segment.operation, segment.answer), segment.start) else {
@@ -22,7 +25,8 @@ pub(crate) fn check(view: &View<'_>) -> Check {
             };
             findings.checked("tags", 1);
             let answer = segment.answer;
-            let meaning = (start, segment.next, answer.closed, segment.messages());
+            let range = (start, segment.next, answer.closed, answer.up_to_date);
+            let meaning = (range, segment.messages());
             let (known, first) = *meanings.entry(tag).or_insert((meaning, segment.index()));
             if known != meaning {
                 findings.error("tag-names-two-answers", &[first, segment.index()], || {
@@ -32,7 +36,6 @@ pub(crate) fn check(view: &View<'_>) -> Check {
             if !stream.one_life {
                 continue;
             }
-            let range = (start, segment.next, answer.closed);
             let (known, first) = *tags.entry(range).or_insert((tag, segment.index()));
             if known != tag {
                 findings.error("range-has-two-tags", &[first, segment.index()], || {
@@ -84,10 +87,12 @@ fn not_modified(
             format!("{stream}: asked for {asked}, the 304 says {sent}")
         });
     }
-    let Some(((_, next, closed, _), first)) = known else {
+    let Some((((_, next, closed, up_to_date), _), first)) = known else {
         return;
     };
-    if answer.next.is_some_and(|answered| answered != *next) || answer.closed != *closed {
+    if answer.next.is_some_and(|answered| answered != *next)
+        || (answer.closed, answer.up_to_date) != (*closed, *up_to_date)
+    {
         findings.error("false-304", &[*first, operation.index], || {
             format!("{stream}: a 304 ends at {:?}, the tagged answer at {next}", answer.next)
         });

@@ -5,7 +5,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use weir_protocol::{Append, Appended, ContentType, Payload, ProducerHeaders, StreamSeq, headers};
+use weir_protocol::{
+    Append, AppendError, Appended, Consistency, ContentType, Payload, ProducerHeaders, StreamName, StreamSeq, headers,
+};
 
 use crate::app::{App, Shared};
 use crate::body::Incoming;
@@ -36,7 +38,11 @@ async fn append(app: &App, parts: &Parts, body: &mut Incoming) -> Result<Respons
             ));
         }
     } else {
-        let (content_type, payload) = frame(&parts.headers, bytes).await?;
+        let framed = frame(&parts.headers, bytes).await;
+        let (content_type, payload) = match framed {
+            Ok(framed) => framed,
+            Err(problem) => return Err(sooner(app, &name, &parts.headers, problem).await),
+        };
         append.content_type = Some(content_type);
         append.payload = payload;
     }
@@ -83,6 +89,27 @@ async fn frame(headers: &HeaderMap, body: Bytes) -> Result<(ContentType, Payload
         ));
     }
     Ok((content_type, payload))
+}
+
+/// The body is framed before the stream is looked at, as that takes a write. Where framing failed, what would have been
+/// wrong sooner is answered all the same (protocol section 5.2): there is no such stream, it is closed, or it has another
+/// type.
+async fn sooner(app: &App, name: &StreamName, headers: &HeaderMap, problem: Problem) -> Problem {
+    let stream = match app.streams.head(name, Consistency::Linearizable).await {
+        Ok(stream) => stream,
+        Err(error) => return error.into(),
+    };
+    if stream.closed {
+        let next_offset = stream.next_offset;
+        return AppendError::Closed { next_offset }.into();
+    }
+    let given = request::header(headers, "content-type").ok().flatten();
+    match given.and_then(|text| ContentType::parse(text).ok()) {
+        Some(given) if !given.same_media_type(&stream.content_type) => {
+            AppendError::ContentTypeMismatch(stream.content_type).into()
+        }
+        _ => problem,
+    }
 }
 
 /// 204; 200 only where a producer learns that its data is new (protocol section 5.2.1).

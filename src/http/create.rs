@@ -131,8 +131,23 @@ async fn frame(app: &App, name: &StreamName, mut create: Create, body: Bytes) ->
             create.content_type.insert(inherited).clone()
         }
     };
-    create.payload = framing::frame(&content_type, body).await?;
+    match framing::frame(&content_type, body).await {
+        Ok(payload) => create.payload = payload,
+        Err(problem) => return Err(sooner(app, name, &content_type, problem).await),
+    }
     Ok(create)
+}
+
+/// What is wrong sooner than a body that is none of its type: the name has another stream, or had one.
+async fn sooner(app: &App, name: &StreamName, content_type: &ContentType, problem: Problem) -> Problem {
+    match app.streams.head(name, Consistency::Linearizable).await {
+        Ok(stream) if !stream.content_type.same_media_type(content_type) => {
+            CreateError::ConfigMismatch("content type").into()
+        }
+        Err(HeadError::Gone) => CreateError::NameHeld.into(),
+        Err(HeadError::Fault(fault)) => fault.into(),
+        Ok(_) | Err(HeadError::NotFound) => problem,
+    }
 }
 
 /// The type that a fork of `source` has. When the source is gone, `name` may still be a fork of it that this request

@@ -60,6 +60,9 @@ pub(crate) const BROADCAST_TURN: usize = 64;
 /// How often such a task forgets the clients that have gone, while nothing is appended.
 pub(crate) const BROADCAST_PRUNING: Duration = Duration::from_secs(30);
 
+/// How long a client that waits for a stream with a TTL waits at least between two renewals of it.
+pub(crate) const LEAST_RENEWAL_PAUSE: Duration = Duration::from_millis(200);
+
 /// Answers below this size are not worth compressing, in bytes.
 pub(crate) const MIN_COMPRESS_BYTES: u64 = 1024;
 

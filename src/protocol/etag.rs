@@ -15,7 +15,19 @@ pub struct Incarnation {
     pub created_at: Timestamp,
 }
 
-/// The entity tag of one read: incarnation, range and closed state.
+/// What an answer says of what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The stream has more.
+    Partial,
+    /// The stream had no more when it was read.
+    Tail,
+    /// The stream is closed there.
+    End,
+}
+
+/// The entity tag of one read: incarnation, range and reach. A full page that ended at the tail is another answer once
+/// the stream goes on: a cache that took them for one would go on telling its clients that they have everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ETag {
     /// Which life of the stream.
@@ -24,8 +36,8 @@ pub struct ETag {
     pub start: Offset,
     /// Where it ends.
     pub end: Offset,
-    /// Whether the answer says that the stream is closed.
-    pub closed: bool,
+    /// What it says of what follows.
+    pub reach: Reach,
 }
 
 impl ETag {
@@ -52,6 +64,10 @@ impl fmt::Display for ETag {
             self.start.position(),
             self.end.position()
         )?;
-        f.write_str(if self.closed { ":c\"" } else { "\"" })
+        f.write_str(match self.reach {
+            Reach::Partial => ":p\"",
+            Reach::Tail => "\"",
+            Reach::End => ":c\"",
+        })
     }
 }

@@ -41,7 +41,7 @@ pub mod time;
 
 pub use content_type::ContentType;
 pub use error::{AppendError, CreateError, DeleteError, Fault, HeadError, ListError, ReadError};
-pub use etag::{ETag, Incarnation};
+pub use etag::{ETag, Incarnation, Reach};
 pub use lifetime::Lifetime;
 pub use name::StreamName;
 pub use offset::{Offset, ReadFrom};

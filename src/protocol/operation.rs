@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::content_type::ContentType;
-use crate::etag::{ETag, Incarnation};
+use crate::etag::{ETag, Incarnation, Reach};
 use crate::lifetime::Lifetime;
 use crate::name::StreamName;
 use crate::offset::{Offset, ReadFrom};
@@ -187,7 +187,11 @@ impl ReadResult {
             incarnation: self.incarnation,
             start: self.start,
             end: self.next_offset,
-            closed: self.at_end(),
+            reach: match (self.at_tail, self.closed) {
+                (false, _) => Reach::Partial,
+                (true, false) => Reach::Tail,
+                (true, true) => Reach::End,
+            },
         }
     }
 

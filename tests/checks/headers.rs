@@ -4,7 +4,9 @@ use http::HeaderValue;
 use weir_protocol::content_type::MAX_CONTENT_TYPE_BYTES;
 use weir_protocol::producer::{self, MAX_PRODUCER_ID_BYTES, MAX_SAFE_INTEGER, ProducerCheck};
 use weir_protocol::stream_seq::MAX_STREAM_SEQ_BYTES;
-use weir_protocol::{ContentType, ETag, Incarnation, Lifetime, Offset, ProducerHeaders, StreamSeq, Timestamp, cursor};
+use weir_protocol::{
+    ContentType, ETag, Incarnation, Lifetime, Offset, ProducerHeaders, Reach, StreamSeq, Timestamp, cursor,
+};
 
 /// More lines say nothing new.
 const MAX_LINES: usize = 16;
@@ -118,21 +120,20 @@ fn if_none_match(text: &str, number: u64) {
         },
         start: Offset::ZERO,
         end: Offset::MAX,
-        closed: number.is_multiple_of(2),
+        reach: [Reach::Partial, Reach::Tail, Reach::End][(number % 3) as usize],
     };
     let own = tag.to_string();
     if tag.matches(text) {
         assert!(text.trim() == "*" || text.contains(&own), "{text:?} matches {own}");
     }
+    let other = if tag.reach == Reach::Tail {
+        Reach::End
+    } else {
+        Reach::Tail
+    };
     for list in [format!("{text},{own}"), format!("W/{own} , {text}")] {
         assert!(tag.matches(&list), "{list:?} does not match {own}");
-        assert!(
-            !ETag {
-                closed: !tag.closed,
-                ..tag
-            }
-            .matches(&format!("{own}, \"x\""))
-        );
+        assert!(!ETag { reach: other, ..tag }.matches(&format!("{own}, \"x\"")));
     }
     assert!(HeaderValue::from_str(&own).is_ok());
 }

@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use weir_protocol::{Incarnation, Offset, ReadError, ReadFrom, ReadResult, StreamName, TailEvent, TailWatch, headers};
 
 use crate::answer;
-use crate::app::App;
+use crate::app::{App, Shared};
 use crate::live::Presence;
 use crate::live::hub::{Batch, Missing};
+use crate::live::upkeep::Upkeep;
 use crate::problem::Problem;
 use crate::read::Wish;
 
@@ -33,7 +34,7 @@ enum Outcome {
     Changed,
 }
 
-pub(crate) async fn handle(app: &App, wish: &Wish) -> Result<Response, Problem> {
+pub(crate) async fn handle(app: &Shared, wish: &Wish) -> Result<Response, Problem> {
     let deadline = Instant::now() + app.settings.long_poll_timeout;
     let mut watch = app.streams.watch(&wish.name).await?;
     let read = wish.first_read(app.settings.max_read_bytes);
@@ -50,6 +51,7 @@ pub(crate) async fn handle(app: &App, wish: &Wish) -> Result<Response, Problem> 
         return Ok(nothing(app, wish, place.position, true));
     }
     let _presence = Presence::new("long-poll");
+    let _upkeep = Upkeep::new(app, &wish.name, &first, deadline);
     let outcome = tokio::select! {
         outcome = timeout_at(deadline, wait(app, &place, &mut *watch)) => outcome.unwrap_or(Outcome::Nothing),
         () = app.shutdown.fired() => Outcome::Nothing,

@@ -6,6 +6,7 @@ pub(crate) mod lane;
 pub(crate) mod long_poll;
 pub(crate) mod sse;
 mod text;
+pub(crate) mod upkeep;
 
 /// Counts one client that waits, for as long as it is held.
 #[derive(Debug)]

@@ -16,12 +16,14 @@ use weir_mutant::Mutant;
 use weir_protocol::sse::Control;
 use weir_protocol::{Incarnation, Offset, ReadFrom, StreamName, TailEvent, TailWatch, cursor, headers};
 
+use crate::answer;
 use crate::app::Shared;
 use crate::limits::LIVE_READ_BYTES;
 use crate::live::Presence;
 use crate::live::broadcast::Listener;
 use crate::live::hub::{Batch, Missing};
 use crate::live::lane::{Lane, Place};
+use crate::live::upkeep::Upkeep;
 use crate::problem::Problem;
 use crate::read::Wish;
 
@@ -33,6 +35,8 @@ pub(crate) async fn handle(app: Shared, wish: Wish, lane: Option<Arc<Lane>>) -> 
     let max_bytes = LIVE_READ_BYTES.min(app.settings.max_read_bytes);
     let first = app.streams.read(&wish.name, wish.first_read(max_bytes)).await?;
     let is_text = first.content_type.is_sse_text();
+    // Who asks for what comes from now on is told at once that nothing will (protocol section 8).
+    let end = (wish.from == ReadFrom::Now && first.at_end()).then_some(first.next_offset);
     let subscriber = Subscriber::new(app, wish, watch, Batch::new(first), lane);
     let mut response = Response::new(Body::from_stream(subscriber.into_events()));
     let headers = response.headers_mut();
@@ -43,6 +47,9 @@ pub(crate) async fn handle(app: Shared, wish: Wish, lane: Option<Arc<Lane>>) -> 
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
+    if let Some(end) = end {
+        answer::position(headers, end, true, true);
+    }
     if !is_text {
         headers.insert(
             HeaderName::from_static(headers::STREAM_SSE_DATA_ENCODING),
@@ -93,6 +100,7 @@ struct Subscriber {
     /// Whether it may join a broadcast: it has not been sent back since it last sent something itself.
     may_join: bool,
     _presence: Presence,
+    _upkeep: Upkeep,
 }
 
 impl Subscriber {
@@ -103,6 +111,7 @@ impl Subscriber {
         let deadline = now + app.settings.sse_max_duration;
         let shutdown = app.shutdown.clone();
         let incarnation = first.result.incarnation;
+        let upkeep = Upkeep::new(&app, &wish.name, &first.result, deadline);
         let listener = lane.map(|lane| Listener::new(Shared::clone(&app), wish.name.clone(), incarnation, lane));
         let mut subscriber = Self {
             name: wish.name,
@@ -122,6 +131,7 @@ impl Subscriber {
             listener,
             may_join: false,
             _presence: Presence::new("sse"),
+            _upkeep: upkeep,
         };
         let goes_on = matches!(wish.from, ReadFrom::At(offset) if offset > Offset::ZERO);
         if goes_on && weir_mutant::is(Mutant::SkipAfterReconnect) {

@@ -7,6 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use weir_http::Settings;
+use weir_protocol::Fault;
 
 use crate::support::{Front, fed, offset, path};
 
@@ -233,6 +234,33 @@ async fn what_is_not_understood_is_refused_and_stores_nothing() {
     }
     assert_eq!(front.fake.writes.load(Ordering::Relaxed), writes);
     assert_eq!(front.fake.message_count(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_no_such_append_comes_before_a_body_that_is_none() {
+    let front = Front::new();
+    front.create("t", "text/plain", "").await;
+    front.create("closed", "application/json", "[1]").await;
+    front.close("closed").await;
+    front.create("gone", "application/json", "").await;
+    let from = ("stream-forked-from", "/v1/stream/gone");
+    front.send("PUT", &path("fork"), &[from], "").await;
+    front.send("DELETE", &path("gone"), &[], "").await;
+    for body in ["{", "[]"] {
+        let post = async |name| front.send("POST", &path(name), &[JSON], body).await;
+        post("t").await.is_problem(409, "content-type-mismatch");
+        let closed = post("closed").await;
+        closed.is_problem(409, "stream-closed");
+        assert_eq!(closed.header("stream-closed"), "true");
+        assert_eq!(closed.header("stream-next-offset"), offset(2));
+        post("gone").await.is_problem(410, "stream-gone");
+        post("missing").await.is_problem(404, "stream-not-found");
+    }
+    let untyped = front.send("POST", &path("closed"), &[], "1").await;
+    untyped.is_problem(409, "stream-closed");
+    *front.fake.next_head.lock().unwrap() = Some(Fault::Unavailable("x").into());
+    let asked = front.send("POST", &path("t"), &[JSON], "{").await;
+    asked.is_problem(503, "unavailable");
 }
 
 #[tokio::test]

@@ -168,6 +168,23 @@ async fn a_fork_without_a_type_reads_its_body_as_its_source_would() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_taken_comes_before_a_body_that_is_none() {
+    let front = Front::new();
+    let json = [("content-type", "application/json")];
+    front.create("text", "text/plain", "").await;
+    front.create("gone", "application/json", "").await;
+    let from = ("stream-forked-from", "/v1/stream/gone");
+    front.send("PUT", &path("fork"), &[from], "").await;
+    front.send("DELETE", &path("gone"), &[], "").await;
+    let put = async |name| front.send("PUT", &path(name), &json, "{").await;
+    put("text").await.is_problem(409, "stream-exists");
+    put("gone").await.is_problem(409, "name-held");
+    put("fork").await.is_problem(400, "invalid-json");
+    put("new").await.is_problem(400, "invalid-json");
+    assert_eq!(front.send("HEAD", &path("new"), &[], "").await.status, 404);
+}
+
+#[tokio::test]
 async fn what_is_not_understood_is_refused_and_stores_nothing() {
     let front = Front::new();
     front.create("source", "text/plain", "hello").await;

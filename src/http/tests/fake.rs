@@ -421,7 +421,10 @@ fn read_entry(entry: &Entry, read: Read) -> Result<ReadResult, ReadError> {
     }
     let next_offset = start.checked_add(taken).unwrap();
     Ok(ReadResult {
-        ttl_deadline: None,
+        ttl_deadline: match entry.lifetime {
+            Lifetime::Ttl(_) => entry.lifetime.deadline(NOW),
+            Lifetime::Forever | Lifetime::ExpiresAt(_) => None,
+        },
         incarnation: entry.incarnation,
         content_type: entry.content_type.clone(),
         start,

@@ -184,6 +184,29 @@ async fn waiting_ends_with_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_sooner_than_a_poll_is_renewed_while_it_lasts() {
+    let front = Front::with(Settings {
+        long_poll_timeout: Duration::from_secs(10),
+        ..Settings::default()
+    });
+    // The clock stands still, so that half of the TTL is always left.
+    for (ttl, expected) in [("2", 10), ("12", 2), ("20", 1), ("3600", 1)] {
+        let headers = [("content-type", "text/plain"), ("stream-ttl", ttl)];
+        front.send("PUT", &path(ttl), &headers, "").await;
+        let before = front.fake.renewals.load(Ordering::Relaxed);
+        assert_eq!(front.get(&poll(ttl, "now")).await.status, 204);
+        let renewals = front.fake.renewals.load(Ordering::Relaxed) - before;
+        assert_eq!(renewals, expected, "{ttl}");
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(
+            front.fake.renewals.load(Ordering::Relaxed),
+            before + renewals,
+            "{ttl}: after it"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_poll_renews_a_ttl_once() {
     let front = Front::new();
     front.create("s", "text/plain", "").await;

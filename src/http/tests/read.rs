@@ -177,6 +177,26 @@ async fn the_tag_changes_with_the_data_the_end_the_range_and_the_life() {
 }
 
 #[tokio::test]
+async fn a_full_page_has_another_tag_once_there_is_more() {
+    let front = Front::with(Settings {
+        max_read_bytes: 4,
+        ..Settings::default()
+    });
+    front.create("s", "text/plain", "page").await;
+    let last = front.get(&path("s")).await;
+    assert_eq!(last.header("stream-up-to-date"), "true");
+    front.append("s", "text/plain", "more").await;
+    let page = get_if_none_match(&front, &path("s"), last.header("etag")).await;
+    assert_eq!((page.status.as_u16(), page.text()), (200, "page"));
+    assert_eq!(page.header("stream-up-to-date"), "");
+    let again = get_if_none_match(&front, &path("s"), page.header("etag")).await;
+    assert_eq!(again.status, 304);
+    front.close("s").await;
+    let again = get_if_none_match(&front, &path("s"), page.header("etag")).await;
+    assert_eq!(again.status, 304, "the page is not the last");
+}
+
+#[tokio::test]
 async fn reads_renew_a_ttl_once() {
     let front = Front::new();
     front.create("s", "text/plain", "ab").await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use weir_http::Settings;
+use weir_protocol::Fault;
 
 use crate::support::{Events, Front, offset, path};
 
@@ -51,6 +52,42 @@ async fn every_data_event_is_followed_by_where_it_ends() {
     assert_eq!(events.control().await, end);
     assert_eq!(events.next().await, None);
     assert_eq!(front.fake.renewals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_with_a_short_ttl_is_renewed_as_long_as_somebody_listens() {
+    let front = Front::new();
+    let headers = [("content-type", "text/plain"), ("stream-ttl", "2")];
+    front.send("PUT", &path("s"), &headers, "").await;
+    let listening = [subscribe(&front, "s", "now").await, subscribe(&front, "s", "now").await];
+    let renewals = || front.fake.renewals.load(Ordering::Relaxed);
+    assert_eq!(renewals(), 2);
+    // Whether anybody takes what is sent or not: the connection is there. An error is none of the client's business.
+    *front.fake.next_read.lock().unwrap() = Some(Fault::Unavailable("x").into());
+    sleep(Duration::from_millis(5500)).await;
+    assert!((11..=13).contains(&renewals()), "{}", renewals());
+    drop(listening);
+    let last = renewals();
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(renewals(), last);
+}
+
+#[tokio::test]
+async fn who_asks_a_closed_stream_for_what_comes_is_told_in_the_head() {
+    let front = Front::new();
+    front.create("s", "text/plain", "old").await;
+    let head = async |from: &str| {
+        let target = format!("{}?offset={from}&live=sse", path("s"));
+        let response = front.start("GET", &target, &[], "").await;
+        ["stream-closed", "stream-up-to-date", "stream-next-offset"].map(|name| {
+            let value = response.headers().get(name);
+            value.map_or("", |value| value.to_str().unwrap()).to_owned()
+        })
+    };
+    assert_eq!(head("now").await, ["", "", ""]);
+    front.close("s").await;
+    assert_eq!(head("now").await, ["true", "true", &offset(3)]);
+    assert_eq!(head("-1").await, ["", "", ""], "there are messages before the end");
 }
 
 #[tokio::test]

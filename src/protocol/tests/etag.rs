@@ -1,15 +1,18 @@
 use proptest::prelude::*;
-use weir_protocol::{ETag, Incarnation, Offset, Timestamp};
+use weir_protocol::{ETag, Incarnation, Offset, Reach, Timestamp};
+
+const REACHES: [Reach; 3] = [Reach::Partial, Reach::Tail, Reach::End];
 
 fn tags() -> impl Strategy<Value = ETag> {
-    (9..11_u64, 0..2_u64, 0..2_u64, 10..12_u64, any::<bool>()).prop_map(|(id, millis, start, end, closed)| ETag {
+    let reaches = prop::sample::select(&REACHES);
+    (9..11_u64, 0..2_u64, 0..2_u64, 10..12_u64, reaches).prop_map(|(id, millis, start, end, reach)| ETag {
         incarnation: Incarnation {
             id,
             created_at: Timestamp::from_millis(millis),
         },
         start: Offset::new(start).unwrap(),
         end: Offset::new(end).unwrap(),
-        closed,
+        reach,
     })
 }
 
@@ -25,7 +28,7 @@ proptest! {
         let text = tag.to_string();
         let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap();
         prop_assert!(inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b','));
-        prop_assert_eq!(inner.ends_with(":c"), tag.closed);
+        prop_assert_eq!(inner.ends_with(":c"), tag.reach == Reach::End);
     }
 
     #[test]
@@ -49,20 +52,21 @@ proptest! {
 }
 
 #[test]
-fn closing_changes_the_tag() {
-    let open = ETag {
+fn what_follows_changes_the_tag() {
+    let tail = ETag {
         incarnation: Incarnation {
             id: 10,
             created_at: Timestamp::from_millis(255),
         },
         start: Offset::ZERO,
         end: Offset::new(12).unwrap(),
-        closed: false,
+        reach: Reach::Tail,
     };
-    let closed = ETag { closed: true, ..open };
-    assert_eq!(open.to_string(), "\"a.ff:0:12\"");
-    assert_eq!(closed.to_string(), "\"a.ff:0:12:c\"");
-    assert!(!closed.matches(&open.to_string()));
-    assert!(open.matches("*") && open.matches(" * "));
-    assert!(!open.matches("\"x\", *") && !open.matches("") && !open.matches("a.ff:0:12"));
+    let [partial, _, end] = REACHES.map(|reach| ETag { reach, ..tail });
+    assert_eq!(tail.to_string(), "\"a.ff:0:12\"");
+    assert_eq!(end.to_string(), "\"a.ff:0:12:c\"");
+    assert_eq!(partial.to_string(), "\"a.ff:0:12:p\"");
+    assert!(!end.matches(&tail.to_string()) && !partial.matches(&tail.to_string()));
+    assert!(tail.matches("*") && tail.matches(" * "));
+    assert!(!tail.matches("\"x\", *") && !tail.matches("") && !tail.matches("a.ff:0:12"));
 }

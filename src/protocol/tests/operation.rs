@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use proptest::prelude::*;
-use weir_protocol::{ContentType, Incarnation, Offset, ReadResult, Run, Timestamp};
+use weir_protocol::{ContentType, Incarnation, Offset, Reach, ReadResult, Run, Timestamp};
 
 fn result(runs: Vec<Run>, at_tail: bool, closed: bool) -> ReadResult {
     ReadResult {
@@ -50,7 +50,8 @@ proptest! {
         prop_assert_eq!(result.is_empty(), messages.concat().is_empty());
         prop_assert_eq!(result.at_end(), at_tail && closed);
         let etag = result.etag();
-        prop_assert_eq!((etag.start, etag.end, etag.closed), (result.start, result.next_offset, at_tail && closed));
+        let reach = if !at_tail { Reach::Partial } else if closed { Reach::End } else { Reach::Tail };
+        prop_assert_eq!((etag.start, etag.end, etag.reach), (result.start, result.next_offset, reach));
         prop_assert_eq!(result.into_chunks().concat(), messages.concat().concat());
     }
 }

@@ -100,7 +100,8 @@ fn unchanged<R: Rows>(
     answer
 }
 
-/// On a closed stream: the very write that closed it, or a plain close, may come again.
+/// On a closed stream: the very write that closed it, or a plain close, may come again. Whether it is that write, its
+/// producer's numbers alone decide (protocol section 5.2.1).
 fn repeated_close(record: &StreamRecord, append: &Append) -> Result<Option<ProducerAck>, AppendError> {
     let closed = AppendError::Closed {
         next_offset: record.tail,
@@ -108,7 +109,7 @@ fn repeated_close(record: &StreamRecord, append: &Append) -> Result<Option<Produ
     match &append.producer {
         None if append.close && append.payload.is_empty() => Ok(None),
         None => Err(closed),
-        Some(headers) if append.close && record.closed_by.as_ref() == Some(&closed_by(headers)) => {
+        Some(headers) if record.closed_by.as_ref() == Some(&closed_by(headers)) => {
             let state = ProducerState {
                 epoch: headers.epoch,
                 last_seq: headers.seq,

@@ -129,13 +129,14 @@ fn same_lifetime(record: &StreamRecord, create: &Create) -> bool {
     }
 }
 
-/// A fork is the same when it leaves the same source at the same place, told as it was told the first time or by the
-/// boundary that came of it.
+/// A fork is the same when it leaves the same source at the same place, told as it was told the first time, by the
+/// boundary that came of it, or not at all: what an offset left away stood for is decided only once.
 fn same_fork(record: &StreamRecord, create: &Create) -> bool {
     match (&record.fork, &create.fork) {
         (None, None) => true,
         (Some(fork), Some(request)) => {
-            let as_told = fork.requested_offset == request.offset && fork.sub_offset == request.sub_offset;
+            let is_offset = request.offset.is_none() || fork.requested_offset == request.offset;
+            let as_told = is_offset && fork.sub_offset == request.sub_offset;
             let as_resolved = request.offset == Some(record.base) && request.sub_offset == 0;
             fork.source == request.source && (as_told || as_resolved)
         }

@@ -263,6 +263,7 @@ fn begins_open_and_without_writers(store: &mut Store) {
 fn confirms_the_same_fork(store: &mut Store) {
     three(store, "a");
     store.created("at", fork("a", Some(3), 1));
+    store.created("named", fork("a", Some(3), 0));
     store.created("tail", fork("a", None, 0));
     store.append("a", text("more")).unwrap();
     store.append("tail", text("own")).unwrap();
@@ -275,6 +276,8 @@ fn confirms_the_same_fork(store: &mut Store) {
     };
     confirmed("at", fork("a", Some(3), 1));
     confirmed("at", fork("a", Some(4), 0));
+    confirmed("named", fork("a", Some(3), 0));
+    confirmed("named", fork("a", None, 0));
     confirmed("tail", fork("a", None, 0));
     confirmed("tail", fork("a", Some(11), 0));
 }
@@ -286,8 +289,8 @@ fn refuses_another_origin(store: &mut Store) {
     let mismatch = Err(CreateError::ConfigMismatch("fork origin"));
     assert_eq!(store.create("f", fork("a", Some(6), 0)), mismatch);
     assert_eq!(store.create("f", fork("a", Some(3), 1)), mismatch);
-    assert_eq!(store.create("f", fork("a", None, 0)), mismatch);
     assert_eq!(store.create("f", fork("b", Some(3), 0)), mismatch);
+    assert_eq!(store.create("f", fork("b", None, 0)), mismatch);
     assert_eq!(store.create("f", text_stream()), mismatch);
     assert_eq!(store.create("a", fork("b", Some(3), 0)), mismatch);
     assert_eq!(store.create("a", fork("a", Some(3), 0)), mismatch);

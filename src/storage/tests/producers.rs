@@ -108,6 +108,8 @@ fn the_closing_write_may_come_again(store: &mut Store) {
         Some((0, 1, true))
     );
     assert_eq!((again.next_offset, again.closed), (first.next_offset, true));
+    let plain = store.append("a", text("y").by("p", 0, 1)).unwrap();
+    assert_eq!(plain, again, "the numbers alone tell which write it is");
     let closed = Err(AppendError::Closed { next_offset: offset(2) });
     assert_eq!(
         store.append("a", text("x").by("p", 0, 0)),

@@ -323,9 +323,9 @@ impl World {
         };
         let tuple = append.producer.as_ref().map(|by| (by.id.to_string(), by.epoch, by.seq));
         if stream.closed {
-            let is_plain_close = tuple.is_none() && append.payload.is_empty();
+            let is_plain_close = append.close && tuple.is_none() && append.payload.is_empty();
             let is_same_close = tuple.is_some() && tuple == stream.closed_by;
-            if !append.close || !(is_plain_close || is_same_close) {
+            if !(is_plain_close || is_same_close) {
                 return Err(AppendError::Closed { next_offset: tail });
             }
             stream.renew(at);
@@ -536,7 +536,12 @@ fn confirm(stream: &Stream, create: &Create) -> Result<Created, CreateError> {
                 offset: Some(offset(stream.base())),
                 sub_offset: 0,
             };
-            asked == told || *asked == boundary
+            // Left away, it is whatever it was.
+            let unnamed = ForkRequest {
+                offset: None,
+                ..told.clone()
+            };
+            asked == told || *asked == boundary || *asked == unnamed
         }
         _ => false,
     };
