@@ -51,7 +51,8 @@ struct Room {
 impl DiskSpace {
     pub(crate) fn of(dir: &Path) -> Self {
         Self {
-            has_reserve: AtomicBool::new(dir.join(RESERVE_FILE).exists()),
+            // A crash right after it was made leaves it empty.
+            has_reserve: AtomicBool::new(fs::metadata(dir.join(RESERVE_FILE)).is_ok_and(|file| file.len() > 0)),
             dir: Some(dir.to_owned()),
             is_impossible: AtomicBool::default(),
             seen: Mutex::default(),

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use thiserror::Error;
-use weir_journal::{Disk, ReplicaKey};
+use tokio::sync::oneshot;
+use weir_journal::{Disk, ReplicaKey, SubmitError};
 use weir_meta::{GroupId, MetaState, NodeId};
 use weir_storage::{
     FileOptions, FileStorage, MemoryStorage, RedbOptions, RedbStorage, Storage, StorageError, StoreFiles,
@@ -17,6 +19,9 @@ use crate::group::{Group, Hosted, Shared, StoreKind, StreamsMachine};
 use crate::node::StorageKind;
 use crate::raft::{OpenReplicaError, RaftSettings, Replica, ReplicaOptions};
 use crate::view::View;
+
+/// How long a replica's files wait for the journal to have forgotten it.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the stores of this node's replicas are opened.
 #[derive(Clone)]
@@ -118,7 +123,7 @@ impl Hosting {
                 self.host(&group, own.id.0, state).await?;
             }
         }
-        self.sweep(state);
+        self.sweep(state).await;
         Ok(())
     }
 
@@ -192,15 +197,36 @@ impl Hosting {
             group: group.id(),
             replica,
         };
-        if let Err(error) = self.shared.journal.remove_replica(key, Box::new(|_| {})) {
-            tracing::warn!(group = group.id(), replica, %error, "a replica's log was not removed");
+        self.remove(key, &self.replica_dir(group.id(), replica)).await;
+    }
+
+    /// Removes a replica's log, and its files once that is durable: a log without its state would be refused. What fails is
+    /// left to the next sweep.
+    async fn remove(&self, key: ReplicaKey, dir: &Path) {
+        let (told, done) = oneshot::channel();
+        let told = Box::new(move |result| drop(told.send(result)));
+        match self.shared.journal.remove_replica(key, told) {
+            Ok(()) => {}
+            // The journal is at it.
+            Err(SubmitError::Removed) => return,
+            Err(error) => {
+                tracing::warn!(group = key.group, replica = key.replica, %error, "a replica's log was not removed");
+                return;
+            }
         }
-        self.remove_dir(&self.replica_dir(group.id(), replica));
+        match tokio::time::timeout(REMOVE_TIMEOUT, done).await {
+            Ok(Ok(Ok(()))) => self.remove_dir(dir),
+            _ => tracing::warn!(
+                group = key.group,
+                replica = key.replica,
+                "a replica's files are removed later"
+            ),
+        }
     }
 
     /// Removes what replicas left that went while this node was down. An id that the state does not know yet stays:
     /// it is newer than the state.
-    fn sweep(&self, state: &MetaState) {
+    async fn sweep(&self, state: &MetaState) {
         let Ok(names) = self.options.disk.list(&self.options.dir) else {
             return;
         };
@@ -220,8 +246,7 @@ impl Hosting {
             };
             if replica <= state.last_replica_id() && !known.contains(&(group, replica)) {
                 let key = ReplicaKey { group, replica };
-                let _ = self.shared.journal.remove_replica(key, Box::new(|_| {}));
-                self.remove_dir(&self.options.dir.join(name));
+                self.remove(key, &self.options.dir.join(name)).await;
             }
         }
     }

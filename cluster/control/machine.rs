@@ -173,11 +173,12 @@ impl Machine for MetaMachine {
     }
 
     /// All of it at once: the state is small and changes rarely.
-    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
+    fn begin_checkpoint(&self, log_end: u64) -> io::Result<PendingCheckpoint> {
         let _turn = self.turn_to_save();
-        let bytes = encode(&self.current());
-        self.save(&bytes)?;
-        self.mark.as_ref().map_or(Ok(()), |mark| mark.clear(mark.times_set()))?;
+        let current = self.current().clone();
+        self.save(&encode(&current))?;
+        let mark = self.mark.as_ref().filter(|_| current.position.index() <= log_end);
+        mark.map_or(Ok(()), |mark| mark.clear(mark.times_set()))?;
         Ok(Box::new(|| Ok(())))
     }
 
@@ -266,7 +267,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..25 {
-                        machine.begin_checkpoint().unwrap()().unwrap();
+                        machine.begin_checkpoint(0).unwrap()().unwrap();
                     }
                 });
             }
@@ -274,7 +275,7 @@ mod tests {
                 machine.apply(Vec::new(), position(index)).unwrap();
             }
         });
-        machine.begin_checkpoint().unwrap()().unwrap();
+        machine.begin_checkpoint(0).unwrap()().unwrap();
         assert_eq!(
             MetaMachine::open(Some(place())).unwrap().position().unwrap().index(),
             100

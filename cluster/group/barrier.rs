@@ -2,8 +2,8 @@
 //!
 //! One round asks the leader once for all reads that wait: reads that come during a round wait for the next.
 
-use std::sync::Weak;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ use crate::limits::{LEADER_PAUSE, MAX_WAITING_READS, READ_TIMEOUT};
 use crate::peer::{Address, CallError, Kind, Lane, Status};
 use crate::raft::{NotLeader, WriteError};
 
-type Waiter = oneshot::Sender<Result<(), Fault>>;
+type Waiter = oneshot::Sender<Result<Arc<Hosted>, Fault>>;
 
 /// Where reads wait.
 pub(super) struct Barrier(mpsc::Sender<Waiter>);
@@ -31,8 +31,9 @@ impl Barrier {
 const NO_LEADER: Fault = Fault::Unavailable("no leader confirms now that a read would be up to date");
 
 impl Group {
-    /// Waits until the replica here has applied all that was acknowledged before this call.
-    pub(super) async fn barrier(&self) -> Result<(), Fault> {
+    /// Waits until the replica here has applied all that was acknowledged before this call. It is told which one that is:
+    /// another may have come in its place meanwhile.
+    pub(super) async fn barrier(&self) -> Result<Arc<Hosted>, Fault> {
         let (waiter, passed) = oneshot::channel();
         self.barrier.0.try_send(waiter).map_err(|_| Fault::Overloaded)?;
         match tokio::time::timeout(READ_TIMEOUT, passed).await {
@@ -57,7 +58,7 @@ pub(super) async fn run(group: Weak<Group>, mut waiting: mpsc::Receiver<Waiter>)
             return;
         };
         let result = match group.hosted() {
-            Some(hosted) => group.round(&hosted).await,
+            Some(hosted) => group.round(&hosted).await.map(|()| hosted),
             None => Err(NO_LEADER),
         };
         for waiter in waiters {

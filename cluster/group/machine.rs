@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -17,6 +16,7 @@ use weir_storage::{
 use xxhash_rust::xxh3::Xxh3;
 
 use super::memory::{Memory, Seen};
+use super::staging::{StagedFile, Staging};
 use super::watch::Watchers;
 use crate::codec::{Malformed, op_from_pb};
 use crate::raft::{
@@ -38,8 +38,9 @@ pub(crate) struct StreamsMachine {
     store: RwLock<Arc<dyn Storage>>,
     kind: StoreKind,
     memory: Mutex<Replicated>,
-    /// Of a store that can be replaced by a snapshot.
+    /// Both of a store that can be replaced by a snapshot.
     mark: Option<Arc<SnapshotMark>>,
+    staging: Option<Arc<Staging>>,
     watchers: Arc<Watchers>,
     /// Whether what is committed waits for space.
     is_short: AtomicBool,
@@ -86,15 +87,19 @@ impl StreamsMachine {
     /// When the store cannot be read.
     pub(crate) fn open(store: Arc<dyn Storage>, kind: StoreKind, watchers: Arc<Watchers>) -> io::Result<Self> {
         let replicated = load(&*store)?;
-        let mark = match &kind {
-            StoreKind::Fixed => None,
-            StoreKind::Redb(options, _) => Some(Arc::new(SnapshotMark::at(options.path.with_extension("snapshot"))?)),
+        let (mark, staging) = match &kind {
+            StoreKind::Fixed => (None, None),
+            StoreKind::Redb(options, files) => {
+                let mark = SnapshotMark::at(options.path.with_extension("snapshot"))?;
+                (Some(Arc::new(mark)), Some(Staging::open(&options.path, files)?))
+            }
         };
         Ok(Self {
             store: RwLock::new(store),
             kind,
             memory: Mutex::new(replicated),
             mark,
+            staging,
             watchers,
             is_short: AtomicBool::new(false),
         })
@@ -115,18 +120,17 @@ impl StreamsMachine {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the streams remember of their producers: for simulations. Makes a checkpoint, and reads much of the store.
+    /// What the streams remember of their producers: for simulations. Reads much of the store.
     pub(crate) fn producers(&self) -> io::Result<ProducerTable> {
         let (export, _) = self.export()?;
         export.producers().map_err(io_error)
     }
 
-    /// All that the store holds, and what was replicated beside it, at one moment. Makes a checkpoint.
+    /// All that the store holds, and what was replicated beside it, at one moment. None of it becomes durable by this, as
+    /// the log may not be yet.
     fn export(&self) -> io::Result<(Box<dyn Export>, Replicated)> {
         // Nothing is applied while it is held, so the two belong together.
         let replicated = self.replicated();
-        let applied = encode(&replicated.position, &replicated.memory, true);
-        self.store().begin_checkpoint(applied).map_err(io_error)?().map_err(io_error)?;
         let export = self.store().export().map_err(io_error)?;
         let export =
             export.ok_or_else(|| io::Error::other("this backend serves one node only: there is nothing to compare"))?;
@@ -137,7 +141,8 @@ impl StreamsMachine {
     fn commit(&self, replicated: &mut Replicated, piece: &mut Piece, position: Option<&Position>) -> io::Result<()> {
         let batch = Batch {
             commands: std::mem::take(&mut piece.commands),
-            applied: position.map(|position| encode(position, &replicated.memory, false)),
+            // A store that is not replaced by snapshots keeps a log of its own, and what a crash leaves of that is taken.
+            applied: position.map(|position| encode(position, &replicated.memory, self.mark.is_none())),
             durable: false,
         };
         let Applied { outcomes, changes } = self.store().apply(batch).map_err(io_error)?;
@@ -201,8 +206,8 @@ impl StreamsMachine {
     }
 }
 
-/// What the store keeps for us. The memory of proposals is large and is written with checkpoints only: between them
-/// nothing is durable, so a crash never leaves a state without the memory that belongs to it.
+/// What the store keeps for us. The memory of proposals is large and redb gets it with checkpoints only: between them
+/// nothing there is durable, so a crash never leaves a state without the memory that belongs to it.
 fn encode(position: &Position, memory: &Memory, is_checkpoint: bool) -> Bytes {
     let applied = raft::Applied {
         log_id: position.log_id,
@@ -273,11 +278,11 @@ impl Machine for StreamsMachine {
         Ok(piece.slots.into_iter().zip(is_ours).map(answer).collect())
     }
 
-    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint> {
+    fn begin_checkpoint(&self, log_end: u64) -> io::Result<PendingCheckpoint> {
         let replicated = self.replicated();
         let applied = encode(&replicated.position, &replicated.memory, true);
         let pending = self.store().begin_checkpoint(applied).map_err(io_error)?;
-        let mark = self.mark.clone();
+        let mark = self.mark.clone().filter(|_| replicated.position.index() <= log_end);
         let times_set = mark.as_ref().map_or(0, |mark| mark.times_set());
         Ok(Box::new(move || {
             pending().map_err(io_error)?;
@@ -312,25 +317,32 @@ impl Machine for StreamsMachine {
     }
 
     fn receive(&self) -> io::Result<Box<dyn SnapshotSink>> {
-        let StoreKind::Redb(options, files) = &self.kind else {
+        let (StoreKind::Redb(options, files), Some(staging)) = (&self.kind, &self.staging) else {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
+        let file = staging.file()?;
         let options = RedbOptions {
-            path: incoming(options),
+            path: file.path().to_owned(),
             cache_bytes: options.cache_bytes,
             waits_for_space: options.waits_for_space,
         };
         let import = RedbStorage::import_in(&options, Arc::clone(files)).map_err(io_error)?;
-        Ok(Box::new(Sink(import)))
+        Ok(Box::new(Sink {
+            import,
+            file,
+            store: self.store(),
+        }))
     }
 
-    fn install(&self, _staged: Staged, position: Position) -> io::Result<()> {
+    fn install(&self, staged: Staged, position: Position) -> io::Result<()> {
         let StoreKind::Redb(options, files) = &self.kind else {
             return Err(io::Error::other("this backend cannot take streams from another node"));
         };
+        let other = |_| io::Error::other("a snapshot of another kind");
+        let staged = staged.0.downcast::<StagedFile>().map_err(other)?;
         let mut replicated = self.replicated();
         self.mark.as_ref().map_or(Ok(()), |mark| mark.set())?;
-        files.replace(&incoming(options), &options.path)?;
+        files.replace(staged.path(), &options.path)?;
         let store = RedbStorage::open_in(options, Arc::clone(files)).map_err(io_error)?;
         let loaded = load(&store)?;
         if loaded.position != position {
@@ -346,11 +358,6 @@ impl Machine for StreamsMachine {
         self.watchers.tell_all_gone();
         Ok(())
     }
-}
-
-/// Where a snapshot is put together. What a crash leaves there is overwritten by the next one.
-fn incoming(options: &RedbOptions) -> PathBuf {
-    options.path.with_extension("incoming")
 }
 
 struct Outgoing(Box<dyn Export>);
@@ -370,15 +377,24 @@ impl SnapshotSource for Impossible {
     }
 }
 
-struct Sink(Box<dyn Import>);
+struct Sink {
+    import: Box<dyn Import>,
+    file: StagedFile,
+    /// The store whose place it is to take.
+    store: Arc<dyn Storage>,
+}
 
 impl SnapshotSink for Sink {
     fn put(&mut self, piece: Bytes) -> io::Result<()> {
-        self.0.put(piece).map_err(io_error)
+        // What is kept of the disk is kept for the stores that are there.
+        if !self.store.has_room(piece.len() as u64).map_err(io_error)? {
+            return Err(io_error(StorageError::Full));
+        }
+        self.import.put(piece).map_err(io_error)
     }
 
     fn finish(self: Box<Self>) -> io::Result<Staged> {
-        self.0.finish().map_err(io_error)?;
-        Ok(Staged(Box::new(())))
+        self.import.finish().map_err(io_error)?;
+        Ok(Staged(Box::new(self.file)))
     }
 }

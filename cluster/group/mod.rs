@@ -13,6 +13,7 @@ mod read;
 mod remote;
 mod renew;
 mod serve;
+mod staging;
 mod watch;
 
 use std::sync::atomic::AtomicBool;
@@ -143,10 +144,13 @@ impl Group {
     /// Begins to watch a stream's tail.
     pub(crate) fn watch(self: &Arc<Self>, name: &StreamName) -> Box<dyn TailWatch> {
         if self.hosted().is_some() {
-            Box::new(self.watchers.watch(name))
-        } else {
-            Box::new(remote::RemoteWatch::new(Arc::clone(self), name.clone()))
+            let watch = self.watchers.watch(name);
+            // Who watches when the replica is taken away is told so; who began after that would wait for nobody.
+            if self.hosted().is_some() {
+                return Box::new(watch);
+            }
         }
+        Box::new(remote::RemoteWatch::new(Arc::clone(self), name.clone()))
     }
 
     /// Whether the journal and the stores have room for writes; without it they are refused before they are proposed.

@@ -19,7 +19,7 @@ impl Group {
         let Some(hosted) = self.hosted() else {
             return self.read_elsewhere(name, &read).await;
         };
-        self.prepare_read(&hosted, read.consistency).await?;
+        let hosted = self.readable(hosted, read.consistency).await?;
         let now = self.shared.clock.now();
         let wanted = name.clone();
         let result = self
@@ -35,7 +35,7 @@ impl Group {
         let Some(hosted) = self.hosted() else {
             return self.head_elsewhere(name, consistency).await;
         };
-        self.prepare_read(&hosted, consistency).await?;
+        let hosted = self.readable(hosted, consistency).await?;
         let now = self.shared.clock.now();
         let name = name.clone();
         self.with_storage(&hosted, move |storage| storage.head(&name, now))
@@ -44,23 +44,24 @@ impl Group {
 
     /// One page of this group's streams.
     pub(crate) async fn list(&self, request: ListRequest) -> Result<ListPage, ListError> {
-        let Some(hosted) = self.hosted() else {
+        if self.hosted().is_none() {
             return self.list_elsewhere(&request).await;
-        };
-        self.barrier().await?;
+        }
+        let hosted = self.barrier().await?;
         let now = self.shared.clock.now();
         self.with_storage(&hosted, move |storage| storage.list_streams(&request, now))
             .await?
     }
 
-    /// Waits until the replica here may be read. After a restart it is at its last checkpoint, behind what it showed
-    /// before: even reads that need not be up to date wait once until it has caught up, so that they never go back.
-    async fn prepare_read(&self, hosted: &Hosted, consistency: Consistency) -> Result<(), Fault> {
+    /// Waits until the replica here may be read, and says which that is. After a restart it is at its last checkpoint,
+    /// behind what it showed before: even reads that need not be up to date wait once until it has caught up, so that they
+    /// never go back.
+    async fn readable(&self, hosted: Arc<Hosted>, consistency: Consistency) -> Result<Arc<Hosted>, Fault> {
         let must_wait = consistency == Consistency::Linearizable || !hosted.caught_up.load(Ordering::Relaxed);
         if must_wait && !weir_mutant::is(Mutant::ReadWithoutBarrier) {
-            self.barrier().await?;
+            return self.barrier().await;
         }
-        Ok(())
+        Ok(hosted)
     }
 
     /// Runs `read` where it may block.

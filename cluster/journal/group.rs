@@ -136,13 +136,14 @@ impl Inner {
             .index
             .last()
             .and_then(|index| disk.index.get(index).map(|(_, leader)| LogId { leader, index }));
-        // The hint may have been written before the entries it speaks of, and those may be lost.
-        let last = self.view.last_or_purged();
-        let clamped = self
-            .view
-            .meta
-            .committed
-            .filter(|hint| last.is_some_and(|last| hint.index <= last.index));
+        // The hint may have been written before the entry it speaks of, and that may be lost. Another one may still stand
+        // in its place then, which nobody committed.
+        let purged = self.view.meta.purged;
+        let is_held = |hint: &LogId| match disk.index.get(hint.index) {
+            Some((_, leader)) => leader == hint.leader,
+            None => purged.is_some_and(|purged| hint.index <= purged.index),
+        };
+        let clamped = self.view.meta.committed.filter(is_held);
         self.view.meta.committed = clamped;
         self.disk.meta.committed = clamped;
     }

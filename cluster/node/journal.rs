@@ -1,5 +1,6 @@
 //! Opening the node's journal.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +24,10 @@ pub(super) async fn open_journal(
     threads: Threads,
 ) -> Result<Arc<Journal>, OpenError> {
     let path = dir.join("journal");
+    // Before a new one is made in its place, which the next start would take for it.
+    if member.started && !in_memory && !has_segments(&**disk, &path) {
+        return Err(OpenError::JournalLost(path));
+    }
     let mut options = Options::new(Owner {
         cluster: member.cluster.0.to_be_bytes(),
         node: identity.uuid.0.to_be_bytes(),
@@ -65,6 +70,14 @@ pub(super) async fn open_journal(
         );
     }
     Ok(journal)
+}
+
+fn has_segments(disk: &dyn Disk, path: &Path) -> bool {
+    match disk.list(path) {
+        Ok(names) => names.iter().any(|name| name.ends_with(".seg")),
+        // What else is wrong, who opens it will say.
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Has what is submitted alone written by a task: it runs on the thread that submitted, after whoever is ready there, and

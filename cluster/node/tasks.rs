@@ -111,7 +111,11 @@ pub(super) async fn watch_failures(
         }
         match meta.checkpoint(true).await {
             Ok(()) => settled = Some(applied),
-            Err(error) => tracing::debug!(%error, "no checkpoint of the meta group"),
+            Err(error) => {
+                tracing::error!(%error, "a checkpoint of the meta group failed");
+                failed.send_replace(Some(error.to_string()));
+                return;
+            }
         }
     }
 }

@@ -56,14 +56,15 @@ pub(crate) trait Machine: Send + Sync + 'static {
     fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>>;
 
     /// Sets apart what was applied; the returned work, which blocks, makes that durable while others go on applying. The
-    /// log is durable up to there when this is called. Fails as [`io::ErrorKind::StorageFull`] when it can be tried again
-    /// later.
-    fn begin_checkpoint(&self) -> io::Result<PendingCheckpoint>;
+    /// log is durable up to there when this is called, unless the state came by snapshot: its last entry is `log_end`. Fails
+    /// as [`io::ErrorKind::StorageFull`] when it can be tried again later.
+    fn begin_checkpoint(&self, log_end: u64) -> io::Result<PendingCheckpoint>;
 
     /// A view of the state as it is now. All that was applied is in a checkpoint when this is called.
     fn snapshot(&self) -> io::Result<(Position, Arc<dyn SnapshotSource>)>;
 
-    /// Whether the state came by snapshot, and no checkpoint was made since: then it may be ahead of the log.
+    /// Whether the state came by snapshot, and no checkpoint was made since that the log reached to: then it may be ahead of
+    /// the log.
     fn came_by_snapshot(&self) -> bool;
 
     /// A hash of the state, and how far it had come. Reads all of it, while entries go on being applied.

@@ -25,7 +25,7 @@ use crate::blocking::blocking;
 use crate::peer::Peers;
 use crate::probe::ReplicaView;
 
-type OurRaft = Raft<TypeConfig, StateMachine>;
+pub(super) type OurRaft = Raft<TypeConfig, StateMachine>;
 
 /// What a replica needs.
 pub(crate) struct ReplicaOptions {
@@ -270,7 +270,16 @@ impl Replica {
     }
 
     /// Makes exactly these members voters, through a joint configuration, and removes who is no longer one.
+    ///
+    /// A change that is under way must be ended first, and only forwards: from one joint configuration two leaders could
+    /// leave by its two sets, which need not have a voter in common.
     pub(crate) async fn set_voters(&self, voters: BTreeSet<u64>) -> Result<(), WriteError> {
+        let sets = self.status().voters;
+        if sets.len() > 1 && sets.last() != Some(&voters) {
+            return Err(WriteError::Refused(
+                "another change of its members is under way".to_owned(),
+            ));
+        }
         let change = ChangeMembers::ReplaceAllVoters(voters);
         let changed = self.raft.change_membership(change, false).await;
         changed.map(drop).map_err(raft_write_error)
@@ -403,8 +412,9 @@ impl Replica {
         // After the last entry: what is applied and in no checkpoint may lack what belongs to it.
         let stopped = |error: io::Error| WriteError::Stopped(error.to_string());
         self.log.barrier().await.map_err(stopped)?;
-        let machine = Arc::clone(&self.machine);
-        let done = blocking(move || machine.begin_checkpoint()?()).await;
+        // A snapshot may still be on its way into the state; then the log is not told any more.
+        let (machine, (_, log_end)) = (Arc::clone(&self.machine), self.log.bounds());
+        let done = blocking(move || machine.begin_checkpoint(log_end)?()).await;
         match done.flatten() {
             // The log still has what the store has not.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),

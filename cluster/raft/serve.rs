@@ -15,7 +15,7 @@ use weir_proto::peer::Frame;
 use weir_proto::raft as pb;
 
 use super::encode::{self, Malformed};
-use super::replica::Replica;
+use super::replica::{OurRaft, Replica};
 use super::snapshot::Received;
 use super::state_machine::SnapshotData;
 use super::types::{LogId, SnapshotMeta, TypeConfig, Vote};
@@ -50,7 +50,8 @@ impl Appends {
         }
         let mut waiting = (request, reply);
         for _ in 0..2 {
-            let begin = || (replica.id(), start(Arc::clone(replica)));
+            // Not the replica itself: its files would stay open as long as the other side may send.
+            let begin = || (replica.id(), start(replica.raft().clone()));
             let (_, queue) = self.queues.entry(key).or_insert_with(begin);
             match queue.try_send(waiting) {
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => return,
@@ -65,7 +66,7 @@ impl Appends {
 }
 
 /// Feeds a replica with append requests one behind the other, without waiting for each to be durable.
-fn start(replica: Arc<Replica>) -> Queue {
+fn start(raft: OurRaft) -> Queue {
     let (queue, waiting) = mpsc::channel(MAX_WAITING_APPENDS);
     tokio::spawn(async move {
         let (told, mut replies) = mpsc::channel::<Reply>(MAX_WAITING_APPENDS);
@@ -73,7 +74,7 @@ fn start(replica: Arc<Replica>) -> Queue {
             let request = next_request(&mut waiting, &told).await?;
             Some((request, (waiting, told)))
         });
-        let mut answers = std::pin::pin!(replica.raft().stream_append(requests));
+        let mut answers = std::pin::pin!(raft.stream_append(requests));
         while let Some(answer) = answers.next().await {
             let Some(reply) = replies.recv().await else {
                 return;

@@ -196,8 +196,8 @@ impl StateMachine {
             return Ok(None);
         }
         self.log.barrier().await?;
-        let machine = Arc::clone(&self.machine);
-        let pending = match blocking(move || machine.begin_checkpoint()).await? {
+        let (machine, (_, log_end)) = (Arc::clone(&self.machine), self.log.bounds());
+        let pending = match blocking(move || machine.begin_checkpoint(log_end)).await? {
             // The log still has what the store has not.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(None),
             result => result?,
@@ -217,11 +217,11 @@ impl StateMachine {
             self.log.barrier().await?;
         }
         let (position, source) = loop {
-            let machine = Arc::clone(&self.machine);
+            let (machine, (_, log_end)) = (Arc::clone(&self.machine), self.log.bounds());
             // Whoever calls this is the one that applies, so nothing comes between the two.
             let snapshot = blocking(move || {
                 if !is_checkpointed {
-                    machine.begin_checkpoint()?()?;
+                    machine.begin_checkpoint(log_end)?()?;
                 }
                 machine.snapshot()
             });
@@ -277,6 +277,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
+        // What it makes durable must not be ahead of the log's last truncation, as above.
+        self.log.barrier().await?;
         let machine = Arc::clone(&self.machine);
         let staged = match snapshot {
             SnapshotData::Incoming(staged) => staged,

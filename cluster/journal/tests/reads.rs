@@ -194,6 +194,28 @@ fn holes_are_refused() {
     assert_eq!(all(&journal, 1).len(), 1);
 }
 
+/// The hint may be written before the truncation and the entry that it speaks of.
+#[test]
+fn a_committed_position_of_another_leader_than_the_entrys_is_not_believed() {
+    let disk = Sim::disk(6);
+    let (journal, _, mut stepper) = open(&disk, small());
+    for index in 0..8 {
+        put(&journal, &mut stepper, 1, index, "old");
+    }
+    drop((journal, stepper));
+    for (told, kept) in [(LogId::new(2, 2, 3), false), (LogId::new(1, 1, 3), true)] {
+        let (journal, _, mut stepper) = open(&disk, small());
+        journal.save_committed(key(1), Some(told)).unwrap();
+        journal.barrier(key(1), ignore()).unwrap();
+        settle(&mut stepper);
+        assert_eq!(journal.state(key(1)).committed, Some(told));
+        drop((journal, stepper));
+        let (journal, _, _stepper) = open(&disk, small());
+        assert_eq!(journal.state(key(1)).committed, kept.then_some(told));
+        assert_eq!(all(&journal, 1).len(), 8);
+    }
+}
+
 #[test]
 fn the_committed_position_is_written_along_and_never_past_the_log() {
     let disk = Sim::disk(6);

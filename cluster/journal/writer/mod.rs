@@ -143,6 +143,11 @@ impl Writer {
                 };
             }
             if built.placed.is_empty() {
+                // What did not fit was kept back for want of a next segment. One may have come since; to go on in it now
+                // would leave this one without a frame, if it is new, and that is taken for a lost one.
+                if starving {
+                    return Step::Starved;
+                }
                 return self.rotate();
             }
         }
