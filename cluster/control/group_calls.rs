@@ -29,6 +29,8 @@ pub(super) fn status_to_pb(status: &ReplicaStatus) -> pb::GroupStatusReply {
         leader: status.leader.unwrap_or_default(),
         last_log: status.last_log,
         applied: status.applied,
+        membership: status.membership,
+        is_settled: status.is_settled,
         voters: status.voters.iter().map(set).collect(),
         members: status.members.iter().map(|(id, node)| (*id, *node)).collect(),
         matched: status.matched.iter().map(|(id, index)| (*id, *index)).collect(),
@@ -44,6 +46,8 @@ fn status_from_pb(reply: pb::GroupStatusReply) -> ReplicaStatus {
         leader: (reply.leader != 0).then_some(reply.leader),
         last_log: reply.last_log,
         applied: reply.applied,
+        membership: reply.membership,
+        is_settled: reply.is_settled,
         voters: voters.map(|set| set.replicas.into_iter().collect()).collect(),
         members: reply.members.into_iter().collect(),
         matched: reply.matched.into_iter().collect(),
@@ -63,20 +67,24 @@ pub(crate) async fn group_status(peers: &Arc<Peers>, group: u64, replica: u64, n
     Some(status_from_pb(reply))
 }
 
-/// Has the leader (`replica` on `node`) change its group's members.
+/// Has the leader, which is `status.replica` on `node`, change its group's members, if they are still as its status says.
 pub(super) async fn change_members(
     peers: &Arc<Peers>,
     group: u64,
-    (replica, node): (u64, u64),
+    (status, node): (&ReplicaStatus, u64),
     change: pb::change_members::Change,
 ) -> Result<(), CallError> {
     let address = Address {
         node,
         group,
         from: 0,
-        to: replica,
+        to: status.replica,
     };
-    let body = pb::ChangeMembers { change: Some(change) }.encode_to_vec().into();
+    let order = pb::ChangeMembers {
+        membership: status.membership,
+        change: Some(change),
+    };
+    let body = order.encode_to_vec().into();
     let call = peers.call(address, Lane::Control, Kind::ChangeMembers, body, CHANGE_TIMEOUT);
     call.await.map(drop)
 }
@@ -87,6 +95,10 @@ pub(super) fn add_learner(replica: u64, node: u64) -> pb::change_members::Change
 
 pub(super) fn set_voters(voters: &BTreeSet<u64>) -> pb::change_members::Change {
     pb::change_members::Change::SetVoters(set(voters))
+}
+
+pub(super) fn remove_learners(learners: &BTreeSet<u64>) -> pb::change_members::Change {
+    pb::change_members::Change::RemoveLearners(set(learners))
 }
 
 /// Asks the leader (`replica` on `node`) to let replica `to` lead.

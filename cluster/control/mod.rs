@@ -9,6 +9,7 @@
 //! | `commands` | commands to the meta group, from any node |
 //! | `hosting` | the replicas on this node, as the meta group's state wants them |
 //! | `reconcile` | what the meta group's leader does about groups that are not as they should be |
+//! | `moves` | how a group comes to the members that the state gives it |
 //! | `group_calls` | questions and orders to a group's replicas on other nodes |
 //! | `serve` | requests of other nodes |
 //!
@@ -25,6 +26,7 @@ mod group_calls;
 mod hosting;
 mod identity;
 mod machine;
+mod moves;
 mod reconcile;
 mod serve;
 

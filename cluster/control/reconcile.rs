@@ -8,20 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir_meta::plan::{leader_balance, meta_voters, next_moves, rebalance_moves};
-use weir_meta::{GroupId, GroupInfo, MetaCommand, MetaState, Move, NodeId, NodeState, Replica, ReplicaId};
+use weir_meta::{GroupId, MetaCommand, MetaState, NodeId, NodeState, ReplicaId};
 
 use super::commands::Commands;
-use super::group_calls::{add_learner, change_members, group_status, hand_over, set_voters};
+use super::group_calls::hand_over;
 use super::machine::MetaMachine;
 use crate::peer::Peers;
-use crate::raft::ReplicaStatus;
+use crate::raft::{ReplicaStatus, Seen};
 
 const ROUND_PAUSE: Duration = Duration::from_millis(500);
 
 /// A change of the meta group's members is committed by a majority of two sets, one after the other.
 const MEMBERS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Leaders are balanced every so many rounds.
+/// How long a majority may take to confirm that this node's meta replica leads.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All groups are looked at, and leaders are balanced, every so many rounds.
 const BALANCE_EVERY: u64 = 20;
 
 /// Moves under way at the same time: each copies a group's streams.
@@ -46,6 +49,13 @@ pub(crate) async fn run(reconciler: Reconciler) {
             continue;
         }
         round += 1;
+        // An idle cluster is not asked for all its leaders twice a second.
+        let is_balanced = round.is_multiple_of(BALANCE_EVERY);
+        let moves = reconciler.machine.states().borrow().moves();
+        // Groups take orders from whoever gives them: that must be the one that knows what was decided last.
+        if (is_balanced || moves > 0) && !reconciler.is_confirmed().await {
+            continue;
+        }
         let state = Arc::clone(&reconciler.machine.states().borrow());
         if state.cluster().is_none() {
             continue;
@@ -55,24 +65,32 @@ pub(crate) async fn run(reconciler: Reconciler) {
         if tokio::time::timeout(MEMBERS_TIMEOUT, members).await.is_err() {
             tracing::warn!("a change of the meta group's members takes long");
         }
-        // An idle cluster is not asked for all its leaders twice a second.
-        let is_balanced = round.is_multiple_of(BALANCE_EVERY);
         let leaders = reconciler.groups(&state, is_balanced).await;
         reconciler.plan(&state, is_balanced.then_some(&leaders)).await;
     }
 }
 
 /// The sets of voters, as one.
-fn all_voters(status: &ReplicaStatus) -> BTreeSet<u64> {
+pub(super) fn all_voters(status: &ReplicaStatus) -> BTreeSet<u64> {
     status.voters.iter().flatten().copied().collect()
 }
 
-fn is_caught_up(status: &ReplicaStatus, replica: u64) -> bool {
+pub(super) fn is_caught_up(status: &ReplicaStatus, replica: u64) -> bool {
     let matched = status.matched.get(&replica).copied().unwrap_or_default();
     matched > 0 && status.last_log.saturating_sub(matched) <= CAUGHT_UP_ENTRIES
 }
 
 impl Reconciler {
+    /// Whether this node's meta replica leads, and has applied all that was decided before.
+    async fn is_confirmed(&self) -> bool {
+        let replica = self.commands.replica();
+        let confirmed = async {
+            let index = replica.read_index().await.ok()?;
+            replica.applied(index).await.ok()
+        };
+        matches!(tokio::time::timeout(CONFIRM_TIMEOUT, confirmed).await, Ok(Some(())))
+    }
+
     /// Every node in use is a member of the meta group, and some of them vote.
     async fn meta_members(&self, state: &MetaState) {
         let replica = self.commands.replica();
@@ -88,7 +106,7 @@ impl Reconciler {
         for (node, info) in in_use {
             let id = info.meta_replica.0;
             if !status.members.contains_key(&id) {
-                if let Err(error) = replica.add_learner(id, node.0).await {
+                if let Err(error) = replica.add_learner(id, node.0, Seen::Now).await {
                     tracing::debug!(%node, %error, "a node is not in the meta group yet");
                 }
                 return;
@@ -125,66 +143,8 @@ impl Reconciler {
             .filter(|id| status.members.contains_key(id) && !voters.contains(id))
             .collect();
         if !gone.is_empty() {
-            let _ = self.commands.replica().remove_learners(gone).await;
+            let _ = self.commands.replica().remove_learners(gone, Seen::Now).await;
         }
-    }
-
-    /// Takes the next step of every move under way, and tells who leads the groups that were asked: those that move, or `all`.
-    async fn groups(&self, state: &MetaState, all: bool) -> BTreeMap<GroupId, NodeId> {
-        let asked = state.groups().iter().filter(|(_, info)| all || info.change.is_some());
-        let asked = asked.map(|(id, info)| async move {
-            let leader = self.leader(*id, info).await;
-            if let (Some((leader, status)), Some(change)) = (&leader, info.change) {
-                self.step(*id, info, change, *leader, status).await;
-            }
-            leader.map(|(leader, _)| (*id, leader.node))
-        });
-        let leaders = futures_util::future::join_all(asked).await;
-        leaders.into_iter().flatten().collect()
-    }
-
-    async fn leader(&self, group: GroupId, info: &GroupInfo) -> Option<(Replica, ReplicaStatus)> {
-        for replica in info.replicas.iter().copied().chain(info.incoming()) {
-            let status = group_status(&self.peers, group.0, replica.id.0, replica.node.0).await;
-            if let Some(status) = status.filter(|status| status.is_leader) {
-                return Some((replica, status));
-            }
-        }
-        None
-    }
-
-    /// A move is: a learner is added, catches up, takes part in a joint change, and the old replica goes.
-    async fn step(&self, group: GroupId, info: &GroupInfo, change: Move, leader: Replica, status: &ReplicaStatus) {
-        let at = (leader.id.0, leader.node.0);
-        let voters = all_voters(status);
-        let is_joint = status.voters.len() > 1;
-        let goal: BTreeSet<u64> = info.wanted().iter().map(|replica| replica.id.0).collect();
-        if !is_joint && voters == goal {
-            let replicas = goal.into_iter().map(ReplicaId).collect();
-            let finished = self.commands.run(&MetaCommand::FinishMove { group, replicas }).await;
-            tracing::info!(%group, ?finished, "a move is finished");
-            return;
-        }
-        if let Some(to) = change.to {
-            if !status.members.contains_key(&to.id.0) {
-                let added = change_members(&self.peers, group.0, at, add_learner(to.id.0, to.node.0)).await;
-                tracing::info!(%group, replica = %to.id, ?added, "a replica is added");
-                return;
-            }
-            if !voters.contains(&to.id.0) && !is_caught_up(status, to.id.0) {
-                return;
-            }
-        }
-        if change.from == Some(leader.id) {
-            // Who goes hands over first, so that the group has a leader all the time.
-            let heir = goal.iter().find(|id| voters.contains(id) && is_caught_up(status, **id));
-            if let Some(heir) = heir {
-                let _ = hand_over(&self.peers, group.0, at, *heir).await;
-                return;
-            }
-        }
-        let changed = change_members(&self.peers, group.0, at, set_voters(&goal)).await;
-        tracing::info!(%group, voters = ?goal, ?changed, "a group's voters change");
     }
 
     /// Begins moves; with the leaders of all groups it may also have some of those hand over.

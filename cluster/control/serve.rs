@@ -15,7 +15,7 @@ use super::machine::MetaMachine;
 use crate::codec::Malformed;
 use crate::group::GroupRequest;
 use crate::peer::{Dispatch, Incoming, Kind, Reply, Status};
-use crate::raft::{Appends, Replica, WriteError};
+use crate::raft::{Appends, Replica, Seen, WriteError};
 use crate::router::Router;
 
 /// Who this node is, for whoever asks.
@@ -232,10 +232,16 @@ impl Dispatcher {
 
 async fn change_members(replica: &Replica, body: Bytes) -> Answer {
     use pb::change_members::Change;
-    let change = pb::ChangeMembers::decode(body).ok().and_then(|order| order.change);
-    told(match change {
-        Some(Change::AddLearner(order)) => replica.add_learner(order.replica, order.node).await,
-        Some(Change::SetVoters(voters)) => replica.set_voters(voters.replicas.into_iter().collect()).await,
+    let Ok(order) = pb::ChangeMembers::decode(body) else {
+        return (Status::Malformed, NOTHING);
+    };
+    let (seen, all) = (Seen::At(order.membership), |set: pb::ReplicaSet| {
+        set.replicas.into_iter().collect()
+    });
+    told(match order.change {
+        Some(Change::AddLearner(new)) => replica.add_learner(new.replica, new.node, seen).await,
+        Some(Change::SetVoters(voters)) => replica.set_voters(all(voters), seen).await,
+        Some(Change::RemoveLearners(learners)) => replica.remove_learners(all(learners), seen).await,
         None => return (Status::Malformed, NOTHING),
     })
 }

@@ -26,6 +26,7 @@ mod log_store;
 mod lost;
 mod machine;
 mod mark;
+mod members;
 mod network;
 mod pipeline;
 mod replica;
@@ -42,6 +43,7 @@ pub(crate) use machine::{
     Answer, LogEntry, Machine, PendingCheckpoint, Position, SnapshotSink, SnapshotSource, Staged, StateHash,
 };
 pub(crate) use mark::SnapshotMark;
+pub(crate) use members::Seen;
 pub(crate) use replica::{NotLeader, OpenReplicaError, Replica, ReplicaOptions, ReplicaStatus, WriteError};
 pub(crate) use serve::Appends;
 pub(crate) use settings::RaftSettings;

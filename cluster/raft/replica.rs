@@ -8,7 +8,7 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::vote::RaftLeaderId as _;
-use openraft::{ChangeMembers, Raft, ReadPolicy};
+use openraft::{Raft, ReadPolicy};
 use thiserror::Error;
 use weir_journal::{Journal, ReplicaKey};
 
@@ -20,7 +20,7 @@ use super::runtime;
 use super::settings::RaftSettings;
 use super::snapshot::Receiving;
 use super::state_machine::StateMachine;
-use super::types::{LeaderId, Member, TypeConfig};
+use super::types::{LeaderId, TypeConfig};
 use crate::blocking::blocking;
 use crate::peer::Peers;
 use crate::probe::ReplicaView;
@@ -82,6 +82,10 @@ pub(crate) struct ReplicaStatus {
     pub(crate) leader: Option<u64>,
     pub(crate) last_log: u64,
     pub(crate) applied: u64,
+    /// The index of the entry that has the members.
+    pub(crate) membership: u64,
+    /// Whether that is committed. Until then it may be taken back.
+    pub(crate) is_settled: bool,
     /// The voters; two sets during a change.
     pub(crate) voters: Vec<BTreeSet<u64>>,
     /// All members and their nodes.
@@ -263,44 +267,6 @@ impl Replica {
         }
     }
 
-    /// Adds a member that does not vote. Waits until it is in the log, not until it has caught up.
-    pub(crate) async fn add_learner(&self, replica: u64, node: u64) -> Result<(), WriteError> {
-        let added = self.raft.add_learner(replica, Member { node }, false).await;
-        added.map(drop).map_err(raft_write_error)
-    }
-
-    /// Makes exactly these members voters, through a joint configuration, and removes who is no longer one.
-    ///
-    /// A change that is under way must be ended first, and only forwards: from one joint configuration two leaders could
-    /// leave by its two sets, which need not have a voter in common.
-    pub(crate) async fn set_voters(&self, voters: BTreeSet<u64>) -> Result<(), WriteError> {
-        let sets = self.status().voters;
-        if sets.len() > 1 && sets.last() != Some(&voters) {
-            return Err(WriteError::Refused(
-                "another change of its members is under way".to_owned(),
-            ));
-        }
-        let change = ChangeMembers::ReplaceAllVoters(voters);
-        let changed = self.raft.change_membership(change, false).await;
-        changed.map(drop).map_err(raft_write_error)
-    }
-
-    /// As [`Replica::set_voters`], but who is no longer a voter stays a learner.
-    pub(crate) async fn set_voters_keep_learners(&self, voters: BTreeSet<u64>) -> Result<(), WriteError> {
-        let change = ChangeMembers::ReplaceAllVoters(voters);
-        let changed = self.raft.change_membership(change, true).await;
-        changed.map(drop).map_err(raft_write_error)
-    }
-
-    /// Removes members that do not vote.
-    pub(crate) async fn remove_learners(&self, learners: BTreeSet<u64>) -> Result<(), WriteError> {
-        let changed = self
-            .raft
-            .change_membership(ChangeMembers::RemoveNodes(learners), false)
-            .await;
-        changed.map(drop).map_err(raft_write_error)
-    }
-
     /// Asks `to` to lead. Whether it does shows later.
     pub(crate) async fn hand_over(&self, to: u64) -> Result<(), WriteError> {
         if to == self.id {
@@ -323,6 +289,8 @@ impl Replica {
             leader: metrics.current_leader,
             last_log: metrics.last_log_index.unwrap_or_default(),
             applied: metrics.last_applied.map_or(0, |log_id| log_id.index),
+            membership: metrics.membership_config.log_id().map_or(0, |log_id| log_id.index),
+            is_settled: metrics.membership_config.log_id() == metrics.committed_membership_config.log_id(),
             voters: membership.get_joint_config().clone(),
             members: membership.nodes().map(|(id, member)| (*id, member.node)).collect(),
             matched: matched
@@ -462,7 +430,7 @@ fn client_write_error(error: ClientWriteError<TypeConfig>) -> WriteError {
     }
 }
 
-fn raft_write_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> WriteError {
+pub(super) fn raft_write_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> WriteError {
     match error {
         RaftError::APIError(error) => client_write_error(error),
         RaftError::Fatal(fatal) => WriteError::Stopped(fatal.to_string()),

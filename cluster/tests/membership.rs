@@ -143,3 +143,46 @@ async fn a_leader_that_is_to_hand_over_to_itself_goes_on() {
     append(&node, "s", "x").await;
     assert_eq!(read_all(&node, "s", Consistency::Linearizable).await, "x");
 }
+
+/// A move may be given up only as long as its new replica has no vote, which the group knows and nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_sent_away_while_replicas_move_to_it_takes_no_vote_with_it() {
+    let (places, nodes) = three().await;
+    for stream in 0..10 {
+        let stream = format!("s/{stream}");
+        nodes[0].streams().create(&name(&stream), create_text()).await.unwrap();
+        append(&nodes[1], &stream, &stream).await;
+    }
+    let mut place = Place::new().await;
+    let join = vec![places[0].address.clone()];
+    let fourth = place.open(move |options| options.join = join).await.unwrap();
+    let id = NodeId(fourth.admin().status().await.answered_by);
+    // From the first step of the first move to the last one of the next.
+    for delay_ms in [0, 400, 800, 1200, 1600, 2000] {
+        nodes[0].admin().run(&MetaCommand::SetActive(id)).await.unwrap();
+        until("something moves to the new node", || async {
+            let groups = nodes[0].admin().groups().await;
+            groups
+                .iter()
+                .any(|group| group.replicas.iter().any(|replica| replica.node == id.0))
+        })
+        .await;
+        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+        nodes[0].admin().run(&MetaCommand::SetDraining(id)).await.unwrap();
+        until("all groups are as they should be without it", || async {
+            let groups = nodes[0].admin().groups().await;
+            let mut replicas = groups.iter().flat_map(|group| &group.replicas);
+            is_settled(&groups, 3) && replicas.all(|replica| replica.node != id.0)
+        })
+        .await;
+    }
+    nodes[0].admin().run(&MetaCommand::RemoveNode(id)).await.unwrap();
+    fourth.close().await.unwrap();
+    replicas_are_equal(&nodes).await;
+    for stream in 0..10 {
+        let stream = format!("s/{stream}");
+        append(&nodes[0], &stream, "+").await;
+        let text = read_all(&nodes[2], &stream, Consistency::Linearizable).await;
+        assert_eq!(text, format!("{stream}+"));
+    }
+}

@@ -7,7 +7,7 @@ mod remove;
 mod voters;
 
 pub use leaders::leader_balance;
-pub use moves::next_moves;
+pub use moves::{is_stranded, next_moves};
 pub use rebalance::rebalance_moves;
 pub use remove::may_remove;
 pub use voters::meta_voters;

@@ -16,25 +16,20 @@ enum Need {
     ReplaceDraining,
 }
 
-/// The commands that bring the cluster closer to every group having its replicas on active nodes: aborts of moves whose
-/// target may no longer take a replica, and new moves while less than `max_parallel` are under way. Applying them in
-/// order succeeds. Empty when nothing can be done; groups with the fewest replicas in use come first.
+/// Whether a group's move goes to a node that may no longer take a replica. It is aborted when the group itself has let go
+/// of that replica, and finished if that has a vote already.
+pub fn is_stranded(state: &MetaState, info: &GroupInfo) -> bool {
+    info.incoming().is_some_and(|replica| !is_active(state, replica.node))
+}
+
+/// The commands that bring the cluster closer to every group having its replicas on active nodes: new moves while less than
+/// `max_parallel` are under way. Applying them in order succeeds. Empty when nothing can be done; groups with the fewest
+/// replicas in use come first.
 ///
 /// A replica is never removed without another in its place: with too few nodes, a draining node keeps its replicas.
 pub fn next_moves(state: &MetaState, max_parallel: usize) -> Vec<MetaCommand> {
     let mut after = state.clone();
     let mut commands = Vec::new();
-    for (group, info) in &state.groups {
-        let unusable = info.incoming().is_some_and(|replica| !is_active(state, replica.node));
-        if let Some(change) = info.change.filter(|_| unusable) {
-            let command = MetaCommand::AbortMove {
-                group: *group,
-                started_version: change.started_version,
-            };
-            issue(&mut after, &mut commands, command);
-        }
-    }
-
     let mut waiting: Vec<_> = after
         .groups
         .iter()

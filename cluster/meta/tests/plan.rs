@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weir_meta::plan::{leader_balance, may_remove, meta_voters, next_moves, rebalance_moves};
+use weir_meta::plan::{is_stranded, leader_balance, may_remove, meta_voters, next_moves, rebalance_moves};
 use weir_meta::{GroupId, MetaCommand, MetaState, NodeId, Reason, ReplicaId};
 
 use crate::support::{
@@ -115,25 +115,31 @@ fn lost_replicas_come_first() {
 }
 
 #[test]
-fn a_move_to_a_node_that_goes_is_aborted() {
+fn a_move_to_a_node_that_goes_is_stranded() {
     let mut state = founded(1, 3, &["", ""]);
     let third = register(&mut state, node(3, ""));
     let started = next_moves(&state, 1);
     apply_all(&mut state, &started);
     let change = state.group(GroupId(1)).unwrap().change.unwrap();
+    let is_group_stranded = |state: &MetaState| is_stranded(state, state.group(GroupId(1)).unwrap());
+    assert!(!is_group_stranded(&state));
     register(&mut state, on_host(99, 3, ""));
-    let commands = next_moves(&state, 1);
+    assert!(is_group_stranded(&state));
+    // Only the group knows whether it can still be aborted.
+    assert_eq!(next_moves(&state, 1), []);
     let abort = MetaCommand::AbortMove {
         group: GroupId(1),
         started_version: change.started_version,
     };
-    assert_eq!(commands.first(), Some(&abort));
+    state.apply(abort).unwrap();
+    assert!(!is_group_stranded(&state));
+    let commands = next_moves(&state, 1);
     let again = MetaCommand::StartMove {
         group: GroupId(1),
         from: None,
         to: Some(NodeId(4)),
     };
-    assert_eq!(commands.get(1), Some(&again));
+    assert_eq!(commands.first(), Some(&again));
     settle(&mut state, 1);
     assert!(!nodes_of(&state, GroupId(1)).contains(&third));
 }
