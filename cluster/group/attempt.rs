@@ -171,7 +171,7 @@ impl Group {
 
     /// A moment in which a leader may show up; short when one is known already.
     async fn wait_for_leader(&self) {
-        match self.hosted() {
+        match self.serving() {
             Some(hosted) if self.leader().is_none() => hosted.replica.leader_changed(LEADER_PAUSE * 10).await,
             Some(_) => tokio::time::sleep(LEADER_PAUSE).await,
             None => {
@@ -181,7 +181,7 @@ impl Group {
         }
     }
 
-    /// Without a replica here: asks one after the other.
+    /// Without a replica here that knows: asks one after the other.
     pub(super) fn guess_leader(&self) {
         if self.leader().is_some() {
             return;

@@ -40,7 +40,7 @@ impl Group {
     /// Reads what a fork in another group inherited from a stream of this one. Those bytes never change, so a replica
     /// that has them need ask nobody.
     pub(crate) async fn fetch(&self, place: &Elsewhere, from: Offset, max_bytes: u64) -> Result<Fetched, ReadError> {
-        if self.hosted().is_none() {
+        if self.serving().is_none() {
             let request = fetch_to_pb(place, from, max_bytes);
             let reply: pb::FetchReply = self.ask(Kind::Fetch, &request, READ_TIMEOUT).await?;
             return fetched_from_pb(reply).map_err(|_| NOBODY)?;

@@ -16,7 +16,7 @@ mod serve;
 mod staging;
 mod watch;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use tokio::sync::watch as signal;
@@ -124,6 +124,13 @@ impl Group {
         self.hosted.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The replica on this node, if it can answer for the group. One that is just being added has next to nothing, and may
+    /// get the rest in minutes.
+    pub(super) fn serving(&self) -> Option<Arc<Hosted>> {
+        let hosted = self.hosted()?;
+        (hosted.caught_up.load(Ordering::Relaxed) || hosted.replica.is_voter()).then_some(hosted)
+    }
+
     /// Why the replica on this node has failed, if it has. One that was taken away meanwhile has stopped, which is no failure.
     pub(crate) fn failure(&self) -> Option<String> {
         let hosted = self.hosted()?;
@@ -143,7 +150,7 @@ impl Group {
 
     /// Begins to watch a stream's tail.
     pub(crate) fn watch(self: &Arc<Self>, name: &StreamName) -> Box<dyn TailWatch> {
-        if self.hosted().is_some() {
+        if self.serving().is_some() {
             let watch = self.watchers.watch(name);
             // Who watches when the replica is taken away is told so; who began after that would wait for nobody.
             if self.hosted().is_some() {

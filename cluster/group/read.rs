@@ -16,10 +16,9 @@ use crate::blocking::blocking;
 impl Group {
     /// Reads from the replica here, or asks a node that has one.
     pub(crate) async fn read(&self, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
-        let Some(hosted) = self.hosted() else {
+        let Some(hosted) = self.readable(read.consistency).await? else {
             return self.read_elsewhere(name, &read).await;
         };
-        let hosted = self.readable(hosted, read.consistency).await?;
         let now = self.shared.clock.now();
         let wanted = name.clone();
         let result = self
@@ -32,10 +31,9 @@ impl Group {
     }
 
     pub(crate) async fn head(&self, name: &StreamName, consistency: Consistency) -> Result<StreamMetadata, HeadError> {
-        let Some(hosted) = self.hosted() else {
+        let Some(hosted) = self.readable(consistency).await? else {
             return self.head_elsewhere(name, consistency).await;
         };
-        let hosted = self.readable(hosted, consistency).await?;
         let now = self.shared.clock.now();
         let name = name.clone();
         self.with_storage(&hosted, move |storage| storage.head(&name, now))
@@ -44,24 +42,31 @@ impl Group {
 
     /// One page of this group's streams.
     pub(crate) async fn list(&self, request: ListRequest) -> Result<ListPage, ListError> {
-        if self.hosted().is_none() {
+        let Some(hosted) = self.readable(Consistency::Linearizable).await? else {
             return self.list_elsewhere(&request).await;
-        }
-        let hosted = self.barrier().await?;
+        };
         let now = self.shared.clock.now();
         self.with_storage(&hosted, move |storage| storage.list_streams(&request, now))
             .await?
     }
 
-    /// Waits until the replica here may be read, and says which that is. After a restart it is at its last checkpoint,
-    /// behind what it showed before: even reads that need not be up to date wait once until it has caught up, so that they
-    /// never go back.
-    async fn readable(&self, hosted: Arc<Hosted>, consistency: Consistency) -> Result<Arc<Hosted>, Fault> {
+    /// Waits until the replica here may be read, and says which that is; none if others have to be asked.
+    ///
+    /// After a restart it is at its last checkpoint, behind what it showed before: even reads that need not be up to date
+    /// wait once until it has caught up, so that they never go back.
+    async fn readable(&self, consistency: Consistency) -> Result<Option<Arc<Hosted>>, Fault> {
+        let Some(hosted) = self.serving() else {
+            return Ok(None);
+        };
         let must_wait = consistency == Consistency::Linearizable || !hosted.caught_up.load(Ordering::Relaxed);
-        if must_wait && !weir_mutant::is(Mutant::ReadWithoutBarrier) {
-            return self.barrier().await;
+        if !must_wait || weir_mutant::is(Mutant::ReadWithoutBarrier) {
+            return Ok(Some(hosted));
         }
-        Ok(hosted)
+        match self.barrier().await {
+            // It was moved away, and had heard no more of its group for a moment.
+            Err(_) if !self.still_hosts(&hosted) => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     /// Runs `read` where it may block.

@@ -185,6 +185,13 @@ impl Replica {
         self.raft.is_leader()
     }
 
+    /// Whether it votes, as far as it knows.
+    pub(crate) fn is_voter(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.voter_ids().any(|voter| voter == self.id)
+    }
+
     /// Who leads, as far as this replica knows.
     pub(crate) fn leader(&self) -> NotLeader {
         let metrics = self.raft.server_metrics();

@@ -1,5 +1,7 @@
 //! Nodes added, replicas moved, nodes sent away, leaders handed over.
 
+use std::time::{Duration, Instant};
+
 use weir_cluster::GroupStatus;
 use weir_cluster::meta::{GroupId, MetaCommand, NodeId};
 use weir_protocol::Consistency;
@@ -31,6 +33,16 @@ async fn one_node_grows_to_three_and_keeps_its_streams() {
     for place in &mut places[1..] {
         let join = vec![addresses[0].clone()];
         nodes.push(place.open(move |options| options.join = join).await.unwrap());
+        // It has no replica, or one that knows nothing yet, and answers all the same.
+        let new = nodes.last().unwrap();
+        for stream in 0..20 {
+            let stream = format!("s/{stream}");
+            let began = Instant::now();
+            let text = read_all(new, &stream, Consistency::Linearizable).await;
+            assert!(text.starts_with(&stream), "{text}");
+            append(new, &stream, "-").await;
+            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        }
     }
     until("every group has three replicas", || async {
         is_settled(&nodes[0].admin().groups().await, 3)
@@ -53,7 +65,7 @@ async fn one_node_grows_to_three_and_keeps_its_streams() {
         let stream = format!("s/{stream}");
         append(&nodes[0], &stream, "+").await;
         let text = read_all(&nodes[1], &stream, Consistency::Linearizable).await;
-        assert_eq!(text, format!("{stream}+"));
+        assert_eq!(text, format!("{stream}--+"));
     }
 }
 
@@ -167,7 +179,7 @@ async fn a_node_that_is_sent_away_while_replicas_move_to_it_takes_no_vote_with_i
                 .any(|group| group.replicas.iter().any(|replica| replica.node == id.0))
         })
         .await;
-        tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         nodes[0].admin().run(&MetaCommand::SetDraining(id)).await.unwrap();
         until("all groups are as they should be without it", || async {
             let groups = nodes[0].admin().groups().await;

@@ -219,9 +219,12 @@ impl Broadcaster {
     async fn read(&self, shared: bool) -> Option<Option<Arc<Batch>>> {
         let (name, incarnation) = &self.audience.key;
         let read = if shared {
-            self.app.hub.after(name, *incarnation, self.position).await
+            self.app.hub.after(name, *incarnation, self.position, self.tail).await
         } else {
-            self.app.hub.after_alone(name, *incarnation, self.position).await
+            self.app
+                .hub
+                .after_alone(name, *incarnation, self.position, self.tail)
+                .await
         };
         match read {
             Ok(batch) if batch.result.closed || !batch.is_whole() => None,

@@ -181,15 +181,16 @@ impl Hub {
         }
     }
 
-    /// What follows `from` in this life of the stream: read now, or by somebody else a moment ago. Who asks while
-    /// another is reading waits for that read.
+    /// What follows `from` in this life of the stream, which is known to reach to `told` at least: read now, or by
+    /// somebody else a moment ago. Who asks while another is reading waits for that read.
     pub(crate) async fn after(
         &self,
         name: &StreamName,
         incarnation: Incarnation,
         from: Offset,
+        told: Offset,
     ) -> Result<Arc<Batch>, Missing> {
-        self.shared(name, incarnation, from, None).await
+        self.shared(name, incarnation, from, told, None).await
     }
 
     /// As [`Hub::after`], when that is outdated: read since the stream reached to `tail`, or was closed there.
@@ -200,7 +201,7 @@ impl Hub {
         from: Offset,
         tail: (Offset, bool),
     ) -> Result<Arc<Batch>, Missing> {
-        self.shared(name, incarnation, from, Some(tail)).await
+        self.shared(name, incarnation, from, tail.0, Some(tail)).await
     }
 
     async fn shared(
@@ -208,6 +209,7 @@ impl Hub {
         name: &StreamName,
         incarnation: Incarnation,
         from: Offset,
+        told: Offset,
         tail: Option<(Offset, bool)>,
     ) -> Result<Arc<Batch>, Missing> {
         let key = Key {
@@ -220,7 +222,7 @@ impl Hub {
             return Ok(batch);
         }
         let kept = key.clone();
-        let read = async { self.read(name, incarnation, from).await.map(Arc::new) };
+        let read = async { self.read(name, incarnation, from, told).await.map(Arc::new) };
         let batch = self.batches.try_get_with(key, read).await;
         let batch = batch.map_err(|missing| (*missing).clone())?;
         self.latest.put(kept, &batch);
@@ -233,16 +235,31 @@ impl Hub {
         name: &StreamName,
         incarnation: Incarnation,
         from: Offset,
+        told: Offset,
     ) -> Result<Arc<Batch>, Missing> {
-        self.read(name, incarnation, from).await.map(Arc::new)
+        self.read(name, incarnation, from, told).await.map(Arc::new)
     }
 
     /// What follows `from`, and more of it as long as that would make an empty event although there is more: a piece
     /// of a character before a large message.
-    async fn read(&self, name: &StreamName, incarnation: Incarnation, from: Offset) -> Result<Batch, Missing> {
-        let mut batch = Batch::new(self.read_once(name, incarnation, from).await?);
+    async fn read(
+        &self,
+        name: &StreamName,
+        incarnation: Incarnation,
+        from: Offset,
+        told: Offset,
+    ) -> Result<Batch, Missing> {
+        let mut batch = match self.read_once(name, incarnation, from, Consistency::Eventual).await {
+            // On a node without a replica one may have answered the watch, and another one, which lags, the read.
+            Err(Missing::Nothing { closed: false }) if told > from => {
+                self.read_once(name, incarnation, from, Consistency::Linearizable).await
+            }
+            result => result,
+        }
+        .map(Batch::new)?;
         while batch.is_event_empty() && !batch.result.at_tail {
-            let more = self.read_once(name, incarnation, batch.result.next_offset).await?;
+            let next = batch.result.next_offset;
+            let more = self.read_once(name, incarnation, next, Consistency::Eventual).await?;
             let mut runs = batch.result.runs;
             runs.extend(more.runs);
             batch = Batch::new(ReadResult {
@@ -255,18 +272,19 @@ impl Hub {
         Ok(batch)
     }
 
-    /// Reads from the local replica: the watch that woke the reader is on the same one, and the request's first read
-    /// has met the freshness that the client asked for.
+    /// Reads from the local replica, if there is one: the watch that woke the reader is on the same one, and the request's
+    /// first read has met the freshness that the client asked for.
     async fn read_once(
         &self,
         name: &StreamName,
         incarnation: Incarnation,
         from: Offset,
+        consistency: Consistency,
     ) -> Result<ReadResult, Missing> {
         let read = Read {
             from: ReadFrom::At(from),
             max_bytes: LIVE_READ_BYTES,
-            consistency: Consistency::Eventual,
+            consistency,
             renews: false,
         };
         let result = self.streams.read(name, read).await.map_err(Missing::Failed)?;

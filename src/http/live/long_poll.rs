@@ -73,11 +73,14 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
                     return Outcome::Closed;
                 }
             }
-            TailEvent::Tail { .. } => match app.hub.after(place.name, place.incarnation, place.position).await {
-                Ok(batch) => return Outcome::Data(batch),
-                Err(Missing::Nothing { .. }) => {}
-                Err(Missing::Replaced | Missing::Failed(_)) => return Outcome::Changed,
-            },
+            TailEvent::Tail { next_offset: told, .. } => {
+                let (name, incarnation, from) = (place.name, place.incarnation, place.position);
+                match app.hub.after(name, incarnation, from, told).await {
+                    Ok(batch) => return Outcome::Data(batch),
+                    Err(Missing::Nothing { .. }) => {}
+                    Err(Missing::Replaced | Missing::Failed(_)) => return Outcome::Changed,
+                }
+            }
         }
     }
 }

@@ -179,9 +179,9 @@ impl Subscriber {
     async fn next_batch(&mut self) -> Result<Arc<Batch>, Missing> {
         let (hub, name, incarnation, position) = (&self.app.hub, &self.name, self.incarnation, self.position);
         if !self.is_live {
-            return hub.after_alone(name, incarnation, position).await;
+            return hub.after_alone(name, incarnation, position, self.tail.0).await;
         }
-        let batch = hub.after(name, incarnation, position).await?;
+        let batch = hub.after(name, incarnation, position, self.tail.0).await?;
         if batch.is_outdated(self.tail) {
             return hub.after_up_to(name, incarnation, position, self.tail).await;
         }
