@@ -175,7 +175,8 @@ impl Admin {
             .iter()
             .filter_map(|(id, info)| Some((id, info.replica_on(self.node)?)));
         let mut own = own.peekable();
-        if state.node(self.node).is_none() {
+        // One that the cluster has taken out hears nothing of it any more.
+        if !state.node(self.node).is_some_and(|info| info.state.in_use()) {
             return false;
         }
         own.all(|(id, replica)| {
@@ -368,9 +369,10 @@ impl Admin {
                 };
                 let status = hosted.replica.status();
                 // Whoever has most of the log takes over soonest.
-                let others = status.voters.iter().flatten().filter(|id| **id != status.replica);
-                let heir = others.max_by_key(|id| status.matched.get(*id).copied().unwrap_or_default());
-                if let Some(heir) = heir.filter(|id| status.matched.get(*id).copied().unwrap_or_default() > 0) {
+                let others = status.voters.iter().flatten();
+                let able = others.filter(|id| hosted.replica.can_take_over(**id));
+                let heir = able.max_by_key(|id| status.matched.get(*id).copied().unwrap_or_default());
+                if let Some(heir) = heir {
                     led += 1;
                     let _ = hosted.replica.hand_over(*heir).await;
                 }

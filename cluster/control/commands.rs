@@ -61,6 +61,14 @@ impl Commands {
         Err(CommandError::NoLeader)
     }
 
+    /// Has a command carried out by this node's replica of the meta group, at once or not at all.
+    pub(crate) async fn run_here(&self, command: &MetaCommand) -> Result<MetaOutcome, CommandError> {
+        match self.here(command).await {
+            Ok(reply) => decode(&reply),
+            Err(_) => Err(CommandError::NoLeader),
+        }
+    }
+
     async fn here(&self, command: &MetaCommand) -> Result<Bytes, WriteError> {
         let entry = pb::MetaEntry {
             command: command.encode().into(),

@@ -67,6 +67,24 @@ pub(crate) async fn group_status(peers: &Arc<Peers>, group: u64, replica: u64, n
     Some(status_from_pb(reply))
 }
 
+/// Whether a majority confirms that `replica` on `node` leads.
+pub(super) async fn leads(peers: &Arc<Peers>, group: u64, replica: u64, node: u64) -> bool {
+    let address = Address {
+        node,
+        group,
+        from: 0,
+        to: replica,
+    };
+    let call = peers.call(
+        address,
+        Lane::Control,
+        Kind::ReadIndex,
+        Bytes::new(),
+        STATUS_TIMEOUT * 3,
+    );
+    call.await.is_ok()
+}
+
 /// Has the leader, which is `status.replica` on `node`, change its group's members, if they are still as its status says.
 pub(super) async fn change_members(
     peers: &Arc<Peers>,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_meta::plan::is_stranded;
 use weir_meta::{GroupId, GroupInfo, MetaCommand, MetaState, NodeId, Replica, ReplicaId};
 
-use super::group_calls::{add_learner, change_members, group_status, hand_over, remove_learners, set_voters};
+use super::group_calls::{add_learner, change_members, group_status, hand_over, leads, remove_learners, set_voters};
 use super::reconcile::{Reconciler, all_voters, is_caught_up};
 use crate::raft::ReplicaStatus;
 
@@ -81,11 +81,14 @@ impl Reconciler {
         }
         if !goal.contains(&led.leader.id.0) {
             // Who goes hands over first, so that the group has a leader all the time.
-            let heir = goal.iter().find(|id| voters.contains(id) && is_caught_up(status, **id));
-            if let Some(heir) = heir {
-                let at = (led.leader.id.0, led.leader.node.0);
-                let _ = hand_over(&self.peers, led.group.0, at, *heir).await;
-                return;
+            let at = (led.leader.id.0, led.leader.node.0);
+            for heir in goal
+                .iter()
+                .filter(|id| voters.contains(id) && is_caught_up(status, **id))
+            {
+                if hand_over(&self.peers, led.group.0, at, *heir).await.is_ok() {
+                    return;
+                }
             }
         }
         let changed = self.change(led, set_voters(&goal)).await;
@@ -99,6 +102,10 @@ impl Reconciler {
             return;
         }
         if led.info.change.is_some() {
+            // An older leader may have been answered last, of a time when the group had the same voters before.
+            if !leads(&self.peers, led.group.0, led.leader.id.0, led.leader.node.0).await {
+                return;
+            }
             let command = MetaCommand::FinishMove {
                 group: led.group,
                 replicas: goal.into_iter().map(ReplicaId).collect(),
@@ -116,19 +123,21 @@ impl Reconciler {
         }
     }
 
-    /// Gives up a move whose new replica has no vote, once the group cannot give it one any more.
+    /// Gives up a move whose new replica has no vote, once the group cannot give it one any more: that it is no member is
+    /// committed anew, after whatever orders came before.
     async fn withdraw(&self, led: &Led<'_>) {
-        let Some(change) = led.info.change else { return };
-        let member = change.to.filter(|to| led.status.members.contains_key(&to.id.0));
-        if let Some(to) = member {
-            let removed = self.change(led, remove_learners(&BTreeSet::from([to.id.0]))).await;
-            tracing::info!(group = %led.group, replica = %to.id, removed, "a replica is not added after all");
-        } else if led.status.is_settled {
+        let Some((change, to)) = led.info.change.and_then(|change| Some((change, change.to?))) else {
+            return;
+        };
+        let removed = self.change(led, remove_learners(&BTreeSet::from([to.id.0]))).await;
+        tracing::info!(group = %led.group, replica = %to.id, removed, "a replica is not added after all");
+        if removed {
             let command = MetaCommand::AbortMove {
                 group: led.group,
                 started_version: change.started_version,
             };
-            let aborted = self.commands.run(&command).await;
+            // Once, and by this node: later, another driver may have gone on with the move.
+            let aborted = self.commands.run_here(&command).await;
             tracing::info!(group = %led.group, ?aborted, "a move is aborted");
         }
     }

@@ -60,13 +60,13 @@ pub(crate) async fn run(reconciler: Reconciler) {
         if state.cluster().is_none() {
             continue;
         }
+        let leaders = reconciler.groups(&state, is_balanced).await;
+        reconciler.plan(&state, is_balanced.then_some(&leaders)).await;
         // Whatever it waits for, the groups must not wait with it; the next round looks again.
         let members = reconciler.meta_members(&state);
         if tokio::time::timeout(MEMBERS_TIMEOUT, members).await.is_err() {
             tracing::warn!("a change of the meta group's members takes long");
         }
-        let leaders = reconciler.groups(&state, is_balanced).await;
-        reconciler.plan(&state, is_balanced.then_some(&leaders)).await;
     }
 }
 

@@ -14,7 +14,7 @@ use super::hosting::{Hosting, addresses};
 use super::machine::MetaMachine;
 use crate::codec::Malformed;
 use crate::group::GroupRequest;
-use crate::peer::{Dispatch, Incoming, Kind, Reply, Status};
+use crate::peer::{ClusterName, Dispatch, Incoming, Kind, Reply, Status};
 use crate::raft::{Appends, Replica, Seen, WriteError};
 use crate::router::Router;
 
@@ -31,6 +31,8 @@ pub(crate) struct Hello {
 /// Leads requests to whoever answers them. Until the node belongs to a cluster that is nobody but itself.
 pub(crate) struct Dispatcher {
     pub(crate) hello: Hello,
+    /// The cluster that this node belongs to.
+    pub(crate) cluster: ClusterName,
     pub(crate) member: OnceLock<MemberParts>,
 }
 
@@ -167,6 +169,11 @@ impl Dispatcher {
         if frame.to != 0 && frame.to != hosted.replica.id() {
             return (Status::WrongReplica, NOTHING);
         }
+        // One that would have to ask others is not asked: they might ask it in turn.
+        let asks_store = matches!(kind, Kind::Read | Kind::Head | Kind::List | Kind::Fetch | Kind::Wait);
+        if asks_store && group.serving().is_none() {
+            return (Status::WrongReplica, NOTHING);
+        }
         if let (Kind::Read, Some(parts)) = (kind, self.member.get()) {
             // What a fork inherited may be in groups that the asking node cannot know of.
             return match parts.router.serve_read(&group, frame.body).await {
@@ -182,7 +189,8 @@ impl Dispatcher {
         let hello = self.hello.clone();
         pb::HelloReply {
             uuid: hello.uuid,
-            cluster: self.member.get().map(|parts| parts.cluster.clone()).unwrap_or_default(),
+            // Known before the rest is open: who asks may be about to found another one.
+            cluster: self.cluster.read().map(|cluster| cluster.clone()).unwrap_or_default(),
             peer_address: hello.peer_address,
             client_address: hello.client_address,
             admin_address: hello.admin_address,

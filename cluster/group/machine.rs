@@ -327,11 +327,7 @@ impl Machine for StreamsMachine {
             waits_for_space: options.waits_for_space,
         };
         let import = RedbStorage::import_in(&options, Arc::clone(files)).map_err(io_error)?;
-        Ok(Box::new(Sink {
-            import,
-            file,
-            store: self.store(),
-        }))
+        Ok(Box::new(Sink { import, file }))
     }
 
     fn install(&self, staged: Staged, position: Position) -> io::Result<()> {
@@ -380,14 +376,12 @@ impl SnapshotSource for Impossible {
 struct Sink {
     import: Box<dyn Import>,
     file: StagedFile,
-    /// The store whose place it is to take.
-    store: Arc<dyn Storage>,
 }
 
 impl SnapshotSink for Sink {
     fn put(&mut self, piece: Bytes) -> io::Result<()> {
         // What is kept of the disk is kept for the stores that are there.
-        if !self.store.has_room(piece.len() as u64).map_err(io_error)? {
+        if !self.file.has_room(piece.len() as u64)? {
             return Err(io_error(StorageError::Full));
         }
         self.import.put(piece).map_err(io_error)

@@ -16,7 +16,7 @@ mod serve;
 mod staging;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use tokio::sync::watch as signal;
@@ -126,9 +126,8 @@ impl Group {
 
     /// The replica on this node, if it can answer for the group. One that is just being added has next to nothing, and may
     /// get the rest in minutes.
-    pub(super) fn serving(&self) -> Option<Arc<Hosted>> {
-        let hosted = self.hosted()?;
-        (hosted.caught_up.load(Ordering::Relaxed) || hosted.replica.is_voter()).then_some(hosted)
+    pub(crate) fn serving(&self) -> Option<Arc<Hosted>> {
+        self.hosted().filter(|hosted| hosted.replica.is_voter())
     }
 
     /// Why the replica on this node has failed, if it has. One that was taken away meanwhile has stopped, which is no failure.

@@ -61,7 +61,7 @@ impl Group {
         let deadline = Instant::now() + timeout;
         while Instant::now() < deadline {
             self.guess_leader();
-            if let Some((replica, node)) = self.leader() {
+            if let Some((replica, node)) = self.leader().filter(|(_, node)| *node != self.shared.node) {
                 let address = Address {
                     node,
                     group: self.id,
@@ -69,12 +69,13 @@ impl Group {
                     to: replica,
                 };
                 let left = deadline.saturating_duration_since(Instant::now());
-                let call = self.shared.peers.call(address, Lane::Client, kind, body.clone(), left);
+                let lane = if kind == Kind::Wait { Lane::Watch } else { Lane::Client };
+                let call = self.shared.peers.call(address, lane, kind, body.clone(), left);
                 if let Ok(answer) = call.await {
                     return R::decode(answer).map_err(|_| NOBODY);
                 }
-                self.note_leader(NotLeader::default());
             }
+            self.note_leader(NotLeader::default());
             tokio::time::sleep(LEADER_PAUSE).await;
         }
         Err(NOBODY)

@@ -13,6 +13,9 @@ use weir_storage::StoreFiles;
 /// More than ever wait at the same time, unless something is wrong.
 const MAX_FILES: u32 = 4;
 
+/// What a snapshot leaves free of a disk.
+const KEPT_BYTES: u64 = 32 << 20;
+
 /// The files of one replica.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -38,8 +41,10 @@ impl Staging {
             files: Arc::clone(files),
             used: Mutex::default(),
         };
-        for number in 0..MAX_FILES {
-            remove_any(&**files, &staging.path(number))?;
+        // The last is what versions before this one left.
+        let left = (0..MAX_FILES).map(|number| staging.path(number));
+        for path in left.chain([store.with_extension("incoming")]) {
+            remove_any(&**files, &path)?;
         }
         Ok(Arc::new(staging))
     }
@@ -65,6 +70,12 @@ impl Staging {
 impl StagedFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the disk takes so many bytes more of it, and has something left for the stores.
+    pub(super) fn has_room(&self, bytes: u64) -> io::Result<bool> {
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        Ok(self.staging.files.free_bytes(dir)? >= bytes.saturating_add(KEPT_BYTES))
     }
 }
 

@@ -24,11 +24,19 @@ impl Door {
             admin_address: options.admin_address.clone(),
             zone: options.zone.clone(),
         };
-        let member = OnceLock::new();
-        Self {
-            dispatcher: Arc::new(Dispatcher { hello, member }),
-            cluster: ClusterName::default(),
+        let cluster = ClusterName::default();
+        let door = Self {
+            dispatcher: Arc::new(Dispatcher {
+                hello,
+                cluster: Arc::clone(&cluster),
+                member: OnceLock::new(),
+            }),
+            cluster,
+        };
+        if let Some(member) = &identity.member {
+            door.name(member);
         }
+        door
     }
 
     /// Answers other nodes until the node is closed; before it is a member, with its hello only.

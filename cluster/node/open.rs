@@ -11,7 +11,7 @@ use super::found::{found, introduce, wait_for_state};
 use super::home::Home;
 use super::journal::open_journal;
 use super::options::{NodeOptions, OpenError, StorageKind};
-use super::tasks::{Follower, announce, spawn_until, watch_failures};
+use super::tasks::{Follower, announce, first_failure, spawn_until, watch_failures};
 use crate::admin::Admin;
 use crate::blocking::{blocking, stay_on_this_thread};
 use crate::control::{
@@ -84,9 +84,14 @@ impl Node {
             hosting: Arc::clone(&hosting),
             router: Arc::clone(&router),
         });
-        found(&member, &meta.commands, &meta.machine).await?;
         let mut states = meta.machine.states();
-        let state = wait_for_state(&mut states, member.node).await;
+        let state = tokio::select! {
+            founded = async {
+                found(&member, &meta.commands, &meta.machine).await?;
+                Ok(wait_for_state(&mut states, member.node).await)
+            } => founded,
+            failure = first_failure(&journal, &meta.replica) => Err(OpenError::Replica(failure)),
+        }?;
         peers.addresses.update(addresses(&state));
         views.replace(view(&state));
         let followed = hosting.follow(&state).await;

@@ -82,6 +82,17 @@ pub(super) async fn announce(commands: Arc<Commands>, machine: Arc<MetaMachine>,
     }
 }
 
+/// Waits until the journal or the meta group's replica has failed, and tells why.
+pub(super) async fn first_failure(journal: &Journal, meta: &Replica) -> String {
+    loop {
+        tokio::time::sleep(WATCH_PAUSE).await;
+        let failure = journal.failed().map(|failure| failure.to_string());
+        if let Some(failure) = failure.or_else(|| meta.failure()) {
+            return failure;
+        }
+    }
+}
+
 /// A failure of storage is final: it ends the process.
 pub(super) async fn watch_failures(
     journal: Arc<Journal>,

@@ -83,6 +83,8 @@ pub(crate) enum Lane {
     Bulk,
     /// Clients' reads and writes.
     Client,
+    /// Questions that are answered when something changes.
+    Watch,
     /// Snapshots.
     Snapshot,
 }
@@ -93,6 +95,7 @@ impl Lane {
             Self::Control => "control",
             Self::Bulk => "bulk",
             Self::Client => "client",
+            Self::Watch => "watch",
             Self::Snapshot => "snapshot",
         }
     }

@@ -34,15 +34,32 @@ pub(crate) trait Incoming: Send {
     fn take(&mut self, kind: Kind, frame: Frame, reply: Reply);
 }
 
-/// The way back for one answer. Without an answer the caller runs into its deadline.
+/// The way back for one answer. Dropped without one, it says that nobody knows: the caller holds room until it hears.
 pub(crate) struct Reply {
     id: u64,
-    answers: mpsc::Sender<Frame>,
+    answers: Option<mpsc::Sender<Frame>>,
     _under_way: OwnedSemaphorePermit,
 }
 
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let frame = Frame {
+            id: self.id,
+            status: Status::Unknown as u32,
+            ..Frame::default()
+        };
+        if let Some(answers) = self.answers.take() {
+            // There is room for as many answers as requests are under way.
+            let _ = answers.try_send(frame);
+        }
+    }
+}
+
 impl Reply {
-    pub(crate) async fn send(self, status: Status, body: Bytes) {
+    pub(crate) async fn send(mut self, status: Status, body: Bytes) {
+        let Some(answers) = self.answers.take() else {
+            return;
+        };
         let frame = Frame {
             id: self.id,
             status: status as u32,
@@ -50,7 +67,7 @@ impl Reply {
             ..Frame::default()
         };
         // Nobody listens any more when the stream has ended.
-        let _ = self.answers.send(frame).await;
+        let _ = answers.send(frame).await;
     }
 }
 
@@ -179,7 +196,7 @@ async fn receive(
             };
             let reply = Reply {
                 id: frame.id,
-                answers: answers.clone(),
+                answers: Some(answers.clone()),
                 _under_way: under_way,
             };
             match Kind::from_number(frame.kind) {

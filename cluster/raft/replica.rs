@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::vote::RaftLeaderId as _;
@@ -19,11 +20,18 @@ use super::network::Network;
 use super::runtime;
 use super::settings::RaftSettings;
 use super::snapshot::Receiving;
-use super::state_machine::StateMachine;
+use super::state_machine::{StateMachine, is_full};
 use super::types::{LeaderId, TypeConfig};
 use crate::blocking::blocking;
 use crate::peer::Peers;
 use crate::probe::ReplicaView;
+
+/// How much of its log a leader's heir may lack: it gets that in the moment before it leads.
+const MAX_LAG: u64 = 500;
+
+/// How often, and how far apart, a leader looks whether its heir can take over.
+const HAND_OVER_ATTEMPTS: u32 = 10;
+const HAND_OVER_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) type OurRaft = Raft<TypeConfig, StateMachine>;
 
@@ -103,6 +111,9 @@ pub(crate) struct Replica {
     machine: Arc<dyn Machine>,
     receiving: Arc<Mutex<Receiving>>,
     keep_log_bytes: u64,
+    election_timeout: Duration,
+    /// Whether it had anything in its log when it was opened.
+    has_begun: bool,
     /// The last checkpoints that are still ahead of the purge point, with the bytes before each.
     checkpoints: Mutex<Vec<super::state_machine::Checkpoint>>,
 }
@@ -120,6 +131,7 @@ impl Replica {
         if let Some(founders) = &options.founders {
             log.begin(founders).await.map_err(|error| failed(error.to_string()))?;
         }
+        let has_begun = log.bounds().1 > 0 || state.index() > 0 || options.founders.is_some();
         let network = Network {
             peers: options.peers,
             group,
@@ -151,6 +163,8 @@ impl Replica {
             machine,
             receiving: Arc::default(),
             keep_log_bytes: options.keep_log_bytes,
+            election_timeout: options.settings.election_timeout,
+            has_begun,
             checkpoints: Mutex::default(),
         }))
     }
@@ -185,11 +199,16 @@ impl Replica {
         self.raft.is_leader()
     }
 
-    /// Whether it votes, as far as it knows.
+    /// Whether it votes, as far as it knows. One that is just being opened has not said yet.
     pub(crate) fn is_voter(&self) -> bool {
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
-        metrics.membership_config.voter_ids().any(|voter| voter == self.id)
+        let members = &metrics.membership_config;
+        if members.log_id().is_none() && self.has_begun {
+            return true;
+        }
+        let mut sets = members.membership().get_joint_config().iter();
+        sets.any(|voters| voters.contains(&self.id))
     }
 
     /// Who leads, as far as this replica knows.
@@ -281,8 +300,33 @@ impl Replica {
             // voter it stays so for ever.
             return Ok(());
         }
+        // It takes nothing more from here on, until the other one leads or others notice that nobody does.
+        let mut patience = HAND_OVER_ATTEMPTS;
+        while !self.can_take_over(to) {
+            patience -= 1;
+            if patience == 0 {
+                return Err(WriteError::Refused(format!("replica {to} could not take over now")));
+            }
+            tokio::time::sleep(HAND_OVER_PAUSE).await;
+        }
         let asked = self.raft.trigger().transfer_leader(to).await;
         asked.map_err(|fatal| WriteError::Stopped(fatal.to_string()))
+    }
+
+    /// Whether another voter answers this leader and has most of its log.
+    pub(crate) fn can_take_over(&self, to: u64) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let mut sets = metrics.membership_config.membership().get_joint_config().iter();
+        let (Some(heard), Some(matched)) = (&metrics.heartbeat, &metrics.replication) else {
+            return false;
+        };
+        let answers = heard.get(&to).copied().flatten();
+        let has = matched.get(&to).and_then(Option::as_ref).map(|log_id| log_id.index);
+        to != self.id
+            && sets.any(|voters| voters.contains(&to))
+            && answers.is_some_and(|at| at.elapsed() < self.election_timeout)
+            && has.is_some_and(|has| metrics.last_log_index.unwrap_or_default().saturating_sub(has) <= MAX_LAG)
     }
 
     pub(crate) fn status(&self) -> ReplicaStatus {
@@ -392,7 +436,7 @@ impl Replica {
         let done = blocking(move || machine.begin_checkpoint(log_end)?()).await;
         match done.flatten() {
             // The log still has what the store has not.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
+            Err(error) if is_full(&error) => Ok(()),
             result => result.map_err(stopped),
         }
     }

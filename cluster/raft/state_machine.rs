@@ -199,7 +199,7 @@ impl StateMachine {
         let (machine, (_, log_end)) = (Arc::clone(&self.machine), self.log.bounds());
         let pending = match blocking(move || machine.begin_checkpoint(log_end)).await? {
             // The log still has what the store has not.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(None),
+            Err(error) if is_full(&error) => return Ok(None),
             result => result?,
         };
         self.checkpoint_index = self.position.index();
@@ -226,13 +226,18 @@ impl StateMachine {
                 machine.snapshot()
             });
             match snapshot.await? {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => tokio::time::sleep(SPACE_PAUSE).await,
+                Err(error) if is_full(&error) => tokio::time::sleep(SPACE_PAUSE).await,
                 result => break result?,
             }
         };
         self.checkpoint_index = position.index();
         outgoing(&position, source)
     }
+}
+
+/// Whether it can be tried again when there is space.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn outgoing(position: &Position, source: Arc<dyn SnapshotSource>) -> io::Result<SnapshotOf<TypeConfig, SnapshotData>> {

@@ -224,7 +224,13 @@ impl Hub {
         let kept = key.clone();
         let read = async { self.read(name, incarnation, from, told).await.map(Arc::new) };
         let batch = self.batches.try_get_with(key, read).await;
-        let batch = batch.map_err(|missing| (*missing).clone())?;
+        let batch = match batch.map_err(|missing| (*missing).clone()) {
+            // Said to somebody who had been told less, and waited first.
+            Err(Missing::Nothing { closed: false }) if told > from => {
+                return self.read(name, incarnation, from, told).await.map(Arc::new);
+            }
+            result => result?,
+        };
         self.latest.put(kept, &batch);
         Ok(batch)
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use weir_protocol::{Consistency, Incarnation, Read, ReadFrom, ReadResult, StreamName, Timestamp};
 
 use crate::app::Shared;
@@ -32,7 +32,11 @@ impl Upkeep {
         // The deadline is the one that the first read has found, and what it renews comes later still.
         let pause = first.ttl_deadline.map(|deadline| pause(app, deadline));
         if let Some(pause) = pause.filter(|pause| Instant::now() + *pause < until) {
-            task.spawn(renew(Shared::clone(app), name.clone(), first.incarnation, pause));
+            let renewing = renew(Shared::clone(app), name.clone(), first.incarnation, pause);
+            // The answer itself may outlast its time: a client that takes nothing of it does not listen.
+            task.spawn(async move {
+                let _ = timeout_at(until, renewing).await;
+            });
         }
         Self { _task: task }
     }

@@ -268,6 +268,7 @@ impl Storage for RedbStorage {
 
     fn export(&self) -> Result<Option<Box<dyn Export>>, StorageError> {
         self.store.write(|_| {
+            self.store.check_room()?;
             self.store.flush()?;
             Ok(Some(
                 Box::new(RedbExport::begin(&self.store.database)?) as Box<dyn Export>
