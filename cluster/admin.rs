@@ -166,7 +166,8 @@ impl Admin {
         Arc::clone(&self.machine.states().borrow())
     }
 
-    /// Whether every replica that this node should host is here.
+    /// Whether every replica that this node should host is here; also those that it has still to get, where a group waits for
+    /// them. Whoever takes nodes down one after the other must not go on before.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let state = self.state();
@@ -175,6 +176,9 @@ impl Admin {
             .iter()
             .filter_map(|(id, info)| Some((id, info.replica_on(self.node)?)));
         let mut own = own.peekable();
+        if self.is_missed(&state, own.peek().is_some()) {
+            return false;
+        }
         // One that the cluster has taken out hears nothing of it any more.
         if !state.node(self.node).is_some_and(|info| info.state.in_use()) {
             return false;
@@ -183,6 +187,23 @@ impl Admin {
             let hosted = self.hosting.group(id.0).and_then(|group| group.hosted());
             hosted.is_some_and(|hosted| hosted.replica.id() == replica.id.0)
         })
+    }
+
+    /// Whether groups that lack a replica get it from this node, or will if it `has` none at all yet.
+    fn is_missed(&self, state: &MetaState, has: bool) -> bool {
+        let is_active = |info: &weir_meta::NodeInfo| info.state == NodeState::Active;
+        if !state.node(self.node).is_some_and(is_active) {
+            return false;
+        }
+        let is_lost = |replica: &weir_meta::Replica| {
+            let node = state.node(replica.node);
+            node.is_none_or(|node| !node.state.in_use())
+        };
+        let mut short = state
+            .groups()
+            .values()
+            .filter(|info| info.replicas.len() < state.wanted_replicas() || info.replicas.iter().any(is_lost));
+        short.any(|info| !has || info.incoming().is_some_and(|replica| replica.node == self.node))
     }
 
     /// The cluster at a glance.

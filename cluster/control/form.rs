@@ -68,7 +68,7 @@ pub(crate) async fn form(introduced: &Introduced, peers: &Arc<Peers>) -> Result<
     let is_founder = introduced.listed.first().is_some_and(|first| first == own);
     let mut told = false;
     loop {
-        match look_around(&others, peers).await {
+        match look_around(&others, &introduced.node, peers).await {
             Around::Cluster => {
                 if let Some(member) = try_join(introduced, peers, &others).await? {
                     return Ok(member);
@@ -99,8 +99,8 @@ enum Around {
     Missing,
 }
 
-async fn look_around(others: &[String], peers: &Arc<Peers>) -> Around {
-    let mut new = Vec::new();
+async fn look_around(others: &[String], own: &FoundingNode, peers: &Arc<Peers>) -> Around {
+    let mut new: Vec<FoundingNode> = Vec::new();
     let mut missing = false;
     for address in others {
         let answer = peers.call_at(address, Kind::Hello, Bytes::new(), CALL_TIMEOUT).await;
@@ -108,6 +108,13 @@ async fn look_around(others: &[String], peers: &Arc<Peers>) -> Around {
         match hello {
             Some(hello) if !hello.cluster.is_empty() => return Around::Cluster,
             Some(hello) => match founding_node(&hello) {
+                Some(node) if node.uuid == own.uuid || new.iter().any(|other| other.uuid == node.uuid) => {
+                    tracing::error!(
+                        address,
+                        "two addresses of the list lead to the same node: it must name each once"
+                    );
+                    missing = true;
+                }
                 Some(node) => new.push(node),
                 None => missing = true,
             },

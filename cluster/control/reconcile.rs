@@ -120,6 +120,13 @@ impl Reconciler {
             .all(|id| voters.contains(id) || is_caught_up(&status, *id));
         if wanted != voters {
             if ready && !wanted.is_empty() {
+                // Whoever may have a vote must not be removed meanwhile.
+                let wanted_ids = wanted.iter().copied().map(ReplicaId);
+                let either: BTreeSet<ReplicaId> = current.iter().copied().chain(wanted_ids).collect();
+                if !state.meta_voters().is_superset(&either) {
+                    let _ = self.commands.run(&MetaCommand::RecordMetaVoters(either)).await;
+                    return;
+                }
                 let changed = replica.set_voters_keep_learners(wanted).await;
                 tracing::info!(?changed, "the meta group's voters change");
             }

@@ -185,7 +185,7 @@ impl Dispatcher {
         group.serve(&hosted, request).await
     }
 
-    fn hello(&self) -> pb::HelloReply {
+    pub(crate) fn hello(&self) -> pb::HelloReply {
         let hello = self.hello.clone();
         pb::HelloReply {
             uuid: hello.uuid,

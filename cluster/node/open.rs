@@ -6,7 +6,7 @@ use tokio::sync::watch as signal;
 use weir_journal::Journal;
 
 use super::Node;
-use super::door::Door;
+use super::door::{Door, hello};
 use super::found::{found, introduce, wait_for_state};
 use super::home::Home;
 use super::journal::open_journal;
@@ -46,7 +46,7 @@ impl Node {
         let space = Arc::new(home.space());
         spawn_until(&stopped, Arc::clone(&space).run());
 
-        let door = Door::of(&options, &home.identity);
+        let door = Door::of(hello(&options, &home.identity), &home.identity);
         door.open(options.peer_listener, &stopped);
         let member = home.belong(&introduced, &options.platform.network).await?;
         door.name(&member);

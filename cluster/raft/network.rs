@@ -17,6 +17,7 @@ use openraft::raft::{
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use prost::Message;
+use tokio::time::Instant;
 use weir_mutant::Mutant;
 use weir_proto::raft as pb;
 
@@ -286,15 +287,14 @@ fn transfer_reply(
 impl Connection {
     /// Sends a piece, again when the line breaks: the receiver keeps what it has.
     async fn send_piece(&self, piece: &pb::SnapshotPiece) -> Rpc<pb::SnapshotReply> {
-        let mut waited = Duration::ZERO;
+        let began = Instant::now();
         loop {
             let sent = self
                 .call(Kind::Snapshot, Lane::Snapshot, piece, SNAPSHOT_PIECE_TIMEOUT)
                 .await;
             match sent {
-                Err(RPCError::Unreachable(_) | RPCError::Network(_)) if waited < SNAPSHOT_GIVE_UP => {
+                Err(RPCError::Unreachable(_) | RPCError::Network(_)) if began.elapsed() < SNAPSHOT_GIVE_UP => {
                     tokio::time::sleep(SNAPSHOT_RETRY_PAUSE).await;
-                    waited += SNAPSHOT_RETRY_PAUSE;
                 }
                 result => return result,
             }

@@ -156,6 +156,38 @@ async fn a_leader_that_is_to_hand_over_to_itself_goes_on() {
     assert_eq!(read_all(&node, "s", Consistency::Linearizable).await, "x");
 }
 
+/// A leader that hands over takes nothing more until somebody else leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_hands_over_to_a_node_that_does_not_answer() {
+    let (_places, mut nodes) = three().await;
+    for stream in 0..12 {
+        nodes[0]
+            .streams()
+            .create(&name(&format!("s/{stream}")), create_text())
+            .await
+            .unwrap();
+    }
+    let gone = nodes.pop().unwrap();
+    let id = gone.admin().status().await.answered_by;
+    gone.close().await.unwrap();
+    until("the others lead", || async {
+        let groups = nodes[0].admin().groups().await;
+        groups
+            .iter()
+            .all(|group| group.leader_node.is_some_and(|node| node != id))
+    })
+    .await;
+    // Until it counts as gone.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for group in nodes[0].admin().groups().await {
+        assert!(nodes[0].admin().transfer(group.id, id).await.is_err());
+    }
+    // So nobody waits for another election.
+    for stream in 0..12 {
+        append(&nodes[stream % 2], &format!("s/{stream}"), "x").await;
+    }
+}
+
 /// A move may be given up only as long as its new replica has no vote, which the group knows and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_sent_away_while_replicas_move_to_it_takes_no_vote_with_it() {
