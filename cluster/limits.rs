@@ -14,6 +14,9 @@ pub(crate) const MAX_BATCH_BYTES: u64 = 8 * 1024 * 1024;
 /// What names and headers of all commands of a batch may take beside their payload.
 pub(crate) const BATCH_OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
+/// A replica that lacks so few entries may get a vote, or lead: it has the rest in the moment that this takes.
+pub(crate) const CAUGHT_UP_ENTRIES: u64 = 500;
+
 /// How often collected TTL renewals are proposed.
 pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_millis(200);
 

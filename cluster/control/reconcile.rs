@@ -13,6 +13,7 @@ use weir_meta::{GroupId, MetaCommand, MetaState, NodeId, NodeState, ReplicaId};
 use super::commands::Commands;
 use super::group_calls::hand_over;
 use super::machine::MetaMachine;
+use crate::limits::CAUGHT_UP_ENTRIES;
 use crate::peer::Peers;
 use crate::raft::{ReplicaStatus, Seen};
 
@@ -29,9 +30,6 @@ const BALANCE_EVERY: u64 = 20;
 
 /// Moves under way at the same time: each copies a group's streams.
 const MAX_MOVES: usize = 4;
-
-/// A learner that lacks so few entries may vote: it has the rest while the change is made.
-const CAUGHT_UP_ENTRIES: u64 = 500;
 
 /// Everything a round needs.
 pub(crate) struct Reconciler {

@@ -99,35 +99,20 @@ fn remove_any(files: &dyn StoreFiles, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use prost::Message as _;
-    use weir_proto::raft as pb;
-    use weir_storage::{Batch, RealFiles, RedbOptions, RedbStorage, Storage as _};
+    use weir_storage::RedbOptions;
 
     use super::*;
-    use crate::group::{StoreKind, StreamsMachine};
+    use crate::group::StreamsMachine;
+    use crate::raft::lost::machine_at;
     use crate::raft::{Machine as _, Position, SnapshotSink, Staged};
 
-    /// A replica whose state has come to entry `index`.
     fn machine(dir: &Path, index: u64) -> StreamsMachine {
         let options = RedbOptions {
             path: dir.join("streams.redb"),
             cache_bytes: 1 << 20,
             waits_for_space: true,
         };
-        let store = RedbStorage::open(&options).unwrap();
-        let leader = Some(pb::LeaderId { term: 1, replica: 1 });
-        let applied = pb::Applied {
-            log_id: Some(pb::LogId { leader, index }),
-            ..pb::Applied::default()
-        };
-        let batch = Batch {
-            commands: Vec::new(),
-            applied: Some(applied.encode_to_vec().into()),
-            durable: true,
-        };
-        store.apply(batch).unwrap();
-        let kind = StoreKind::Redb(options, Arc::new(RealFiles));
-        StreamsMachine::open(Arc::new(store), kind, Arc::default()).unwrap()
+        machine_at(options, index)
     }
 
     fn send(from: &StreamsMachine, mut sink: Box<dyn SnapshotSink>) -> (Staged, Position) {

@@ -20,6 +20,24 @@ fn id(index: u64) -> LogId {
     LogId::new(1, 1, index)
 }
 
+/// The streams of a replica whose state has come to entry `index`.
+pub(crate) fn machine_at(options: RedbOptions, index: u64) -> StreamsMachine {
+    let store = RedbStorage::open(&options).unwrap();
+    let leader = Some(pb::LeaderId { term: 1, replica: 1 });
+    let applied = pb::Applied {
+        log_id: Some(pb::LogId { leader, index }),
+        ..pb::Applied::default()
+    };
+    let batch = Batch {
+        commands: Vec::new(),
+        applied: Some(applied.encode_to_vec().into()),
+        durable: true,
+    };
+    store.apply(batch).unwrap();
+    let kind = StoreKind::Redb(options, Arc::new(RealFiles));
+    StreamsMachine::open(Arc::new(store), kind, Arc::default()).unwrap()
+}
+
 /// A replica whose state has come to entry 5, and what is done to its log.
 async fn open(dir: &TempDir, change: impl FnOnce(&Journal)) -> Result<Arc<Replica>, String> {
     let mut options = Options::new(Identity {
@@ -34,24 +52,7 @@ async fn open(dir: &TempDir, change: impl FnOnce(&Journal)) -> Result<Arc<Replic
         cache_bytes: 1 << 20,
         waits_for_space: true,
     };
-    let store = RedbStorage::open(&options).unwrap();
-    let leader = Some(pb::LeaderId { term: 1, replica: 1 });
-    let applied = pb::Applied {
-        log_id: Some(pb::LogId { leader, index: 5 }),
-        ..pb::Applied::default()
-    };
-    let batch = Batch {
-        commands: Vec::new(),
-        applied: Some(applied.encode_to_vec().into()),
-        durable: true,
-    };
-    store.apply(batch).unwrap();
-    let machine = StreamsMachine::open(
-        Arc::new(store),
-        StoreKind::Redb(options, Arc::new(RealFiles)),
-        Arc::default(),
-    )
-    .unwrap();
+    let machine = machine_at(options, 5);
     let opened = Replica::open(ReplicaOptions {
         group: KEY.group,
         replica: KEY.replica,

@@ -23,7 +23,7 @@ mod encode;
 mod founders;
 mod log_store;
 #[cfg(test)]
-mod lost;
+pub(crate) mod lost;
 mod machine;
 mod mark;
 mod members;

@@ -23,11 +23,9 @@ use super::snapshot::Receiving;
 use super::state_machine::{StateMachine, is_full};
 use super::types::{LeaderId, TypeConfig};
 use crate::blocking::blocking;
+use crate::limits::CAUGHT_UP_ENTRIES;
 use crate::peer::Peers;
 use crate::probe::ReplicaView;
-
-/// How much of its log a leader's heir may lack: it gets that in the moment before it leads.
-const MAX_LAG: u64 = 500;
 
 /// How often, and how far apart, a leader looks whether its heir can take over.
 const HAND_OVER_ATTEMPTS: u32 = 10;
@@ -326,7 +324,8 @@ impl Replica {
         to != self.id
             && sets.any(|voters| voters.contains(&to))
             && answers.is_some_and(|at| at.elapsed() < self.election_timeout)
-            && has.is_some_and(|has| metrics.last_log_index.unwrap_or_default().saturating_sub(has) <= MAX_LAG)
+            && has
+                .is_some_and(|has| metrics.last_log_index.unwrap_or_default().saturating_sub(has) <= CAUGHT_UP_ENTRIES)
     }
 
     pub(crate) fn status(&self) -> ReplicaStatus {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use weir_cluster::GroupStatus;
 use weir_cluster::meta::{GroupId, MetaCommand, NodeId};
+use weir_cluster::{GroupStatus, Node};
 use weir_protocol::Consistency;
 
 use crate::support::{Place, append, create_text, name, places, read_all, replicas_are_equal, three, until, until_led};
@@ -19,6 +19,21 @@ fn is_settled(groups: &[GroupStatus], replicas: usize) -> bool {
                 .all(|replica| replica.lag.is_some_and(|lag| lag < 100))
     };
     groups.iter().all(settled)
+}
+
+/// Three nodes with ten streams, and a fourth that joins them.
+async fn three_and_one_more() -> (Vec<Place>, Vec<Node>, Node) {
+    let (mut places, nodes) = three().await;
+    for stream in 0..10 {
+        let stream = format!("s/{stream}");
+        nodes[0].streams().create(&name(&stream), create_text()).await.unwrap();
+        append(&nodes[1], &stream, &stream).await;
+    }
+    let mut place = Place::new().await;
+    let join = vec![places[0].address.clone()];
+    let fourth = place.open(move |options| options.join = join).await.unwrap();
+    places.push(place);
+    (places, nodes, fourth)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,15 +86,7 @@ async fn one_node_grows_to_three_and_keeps_its_streams() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_moves_and_a_node_is_sent_away() {
-    let (places, nodes) = three().await;
-    for stream in 0..10 {
-        let stream = format!("s/{stream}");
-        nodes[0].streams().create(&name(&stream), create_text()).await.unwrap();
-        append(&nodes[1], &stream, &stream).await;
-    }
-    let mut place = Place::new().await;
-    let join = vec![places[0].address.clone()];
-    let fourth = place.open(move |options| options.join = join).await.unwrap();
+    let (_places, nodes, fourth) = three_and_one_more().await;
     let id = fourth.admin().status().await.answered_by;
     until("the new node has its share", || async {
         let groups = fourth.admin().groups().await;
@@ -191,15 +198,7 @@ async fn nobody_hands_over_to_a_node_that_does_not_answer() {
 /// A move may be given up only as long as its new replica has no vote, which the group knows and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_sent_away_while_replicas_move_to_it_takes_no_vote_with_it() {
-    let (places, nodes) = three().await;
-    for stream in 0..10 {
-        let stream = format!("s/{stream}");
-        nodes[0].streams().create(&name(&stream), create_text()).await.unwrap();
-        append(&nodes[1], &stream, &stream).await;
-    }
-    let mut place = Place::new().await;
-    let join = vec![places[0].address.clone()];
-    let fourth = place.open(move |options| options.join = join).await.unwrap();
+    let (_places, nodes, fourth) = three_and_one_more().await;
     let id = NodeId(fourth.admin().status().await.answered_by);
     // From the first step of the first move to the last one of the next.
     for delay_ms in [0, 400, 800, 1200, 1600, 2000] {
