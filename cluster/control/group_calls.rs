@@ -15,6 +15,16 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 /// A change of members is committed by a majority of two sets, one after the other.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// `replica` of `group` on `node`, asked by none.
+fn of(group: u64, replica: u64, node: u64) -> Address {
+    Address {
+        node,
+        group,
+        from: 0,
+        to: replica,
+    }
+}
+
 fn set(replicas: &BTreeSet<u64>) -> pb::ReplicaSet {
     pb::ReplicaSet {
         replicas: replicas.iter().copied().collect(),
@@ -56,12 +66,7 @@ fn status_from_pb(reply: pb::GroupStatusReply) -> ReplicaStatus {
 
 /// How the replica of `group` on `node` is; `None` when it does not answer.
 pub(crate) async fn group_status(peers: &Arc<Peers>, group: u64, replica: u64, node: u64) -> Option<ReplicaStatus> {
-    let address = Address {
-        node,
-        group,
-        from: 0,
-        to: replica,
-    };
+    let address = of(group, replica, node);
     let call = peers.call(address, Lane::Control, Kind::GroupStatus, Bytes::new(), STATUS_TIMEOUT);
     let reply = pb::GroupStatusReply::decode(call.await.ok()?).ok()?;
     Some(status_from_pb(reply))
@@ -69,12 +74,7 @@ pub(crate) async fn group_status(peers: &Arc<Peers>, group: u64, replica: u64, n
 
 /// Whether a majority confirms that `replica` on `node` leads.
 pub(super) async fn leads(peers: &Arc<Peers>, group: u64, replica: u64, node: u64) -> bool {
-    let address = Address {
-        node,
-        group,
-        from: 0,
-        to: replica,
-    };
+    let address = of(group, replica, node);
     let call = peers.call(
         address,
         Lane::Control,
@@ -92,12 +92,7 @@ pub(super) async fn change_members(
     (status, node): (&ReplicaStatus, u64),
     change: pb::change_members::Change,
 ) -> Result<(), CallError> {
-    let address = Address {
-        node,
-        group,
-        from: 0,
-        to: status.replica,
-    };
+    let address = of(group, status.replica, node);
     let order = pb::ChangeMembers {
         membership: status.membership,
         change: Some(change),
@@ -126,12 +121,7 @@ pub(crate) async fn hand_over(
     (replica, node): (u64, u64),
     to: u64,
 ) -> Result<(), CallError> {
-    let address = Address {
-        node,
-        group,
-        from: 0,
-        to: replica,
-    };
+    let address = of(group, replica, node);
     let body = pb::HandOver { to }.encode_to_vec().into();
     let call = peers.call(address, Lane::Control, Kind::HandOver, body, STATUS_TIMEOUT * 3);
     call.await.map(drop)

@@ -23,21 +23,18 @@ pub(super) fn hello(options: &NodeOptions, identity: &Identity) -> Hello {
 /// What answers other nodes.
 pub(super) struct Door {
     dispatcher: Arc<Dispatcher>,
-    cluster: ClusterName,
 }
 
 impl Door {
     /// Says from the beginning which cluster the node belongs to, if it does: it may take long until it can say more, and
     /// who hears of none may found another one.
     pub(super) fn of(hello: Hello, identity: &Identity) -> Self {
-        let cluster = ClusterName::default();
         let door = Self {
             dispatcher: Arc::new(Dispatcher {
                 hello,
-                cluster: Arc::clone(&cluster),
+                cluster: ClusterName::default(),
                 member: OnceLock::new(),
             }),
-            cluster,
         };
         if let Some(member) = &identity.member {
             door.name(member);
@@ -47,7 +44,7 @@ impl Door {
 
     /// Answers other nodes until the node is closed; before it is a member, with its hello only.
     pub(super) fn open(&self, listener: PeerListener, stopped: &signal::Receiver<bool>) {
-        let (name, dispatcher) = (Arc::clone(&self.cluster), Arc::clone(&self.dispatcher));
+        let (name, dispatcher) = (Arc::clone(&self.dispatcher.cluster), Arc::clone(&self.dispatcher));
         let stopped = stopped.clone();
         tokio::spawn(async move {
             if let Err(error) = serve(listener, name, Arc::new(SharedDispatcher(dispatcher)), stopped).await {
@@ -58,7 +55,7 @@ impl Door {
 
     /// From now on those of other clusters are refused.
     pub(super) fn name(&self, member: &Member) {
-        if let Ok(mut name) = self.cluster.write() {
+        if let Ok(mut name) = self.dispatcher.cluster.write() {
             *name = member.cluster.to_string();
         }
     }

@@ -86,11 +86,15 @@ pub(super) async fn announce(commands: Arc<Commands>, machine: Arc<MetaMachine>,
 pub(super) async fn first_failure(journal: &Journal, meta: &Replica) -> String {
     loop {
         tokio::time::sleep(WATCH_PAUSE).await;
-        let failure = journal.failed().map(|failure| failure.to_string());
-        if let Some(failure) = failure.or_else(|| meta.failure()) {
+        if let Some(failure) = failure_of(journal, meta) {
             return failure;
         }
     }
+}
+
+fn failure_of(journal: &Journal, meta: &Replica) -> Option<String> {
+    let failure = journal.failed().map(|failure| failure.to_string());
+    failure.or_else(|| meta.failure())
 }
 
 /// A failure of storage is final: it ends the process.
@@ -103,10 +107,7 @@ pub(super) async fn watch_failures(
     let mut settled = None;
     for round in 1_u64.. {
         tokio::time::sleep(WATCH_PAUSE).await;
-        let mut failure = journal
-            .failed()
-            .map(|failure| failure.to_string())
-            .or_else(|| meta.failure());
+        let mut failure = failure_of(&journal, &meta);
         for group in hosting.groups() {
             failure = failure.or_else(|| group.failure());
         }
