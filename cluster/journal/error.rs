@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use rustix::io::Errno;
+
 /// Why the journal stopped for good. After it nothing is written any more: a sync that failed once may have lost
 /// data that a second one would report as safe.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -152,6 +154,11 @@ impl OpenError {
         let path = path.into();
         move |source| OpenError::Io { action, path, source }
     }
+}
+
+/// Whether an error means that as many files are open as may be, in this process or in the system.
+pub(crate) fn is_open_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Whether an error means that the disk or a quota is full.

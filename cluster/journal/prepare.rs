@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     disk::DiskFile,
-    error::{Failure, is_space},
+    error::{Failure, is_open_files, is_space},
     format::header::SegmentHeader,
     limits::{KEPT_SEGMENTS, PREWRITE_BYTES, PREWRITE_PIECE_BYTES, SPARE_SEGMENTS},
     pages::aligned_zeros,
@@ -23,7 +23,7 @@ pub enum Prepared {
     Worked,
     /// Nothing to do.
     Idle,
-    /// There is no space for a segment.
+    /// There is no space for a segment, or no further file can be opened.
     Shortage,
     /// The journal failed or was closed.
     Stopped,
@@ -96,7 +96,8 @@ impl Preparer {
                 self.shared.room.notify_all();
                 Ok(Prepared::Worked)
             }
-            Err(error) if is_space(&error) => {
+            // Either passes.
+            Err(error) if is_space(&error) || is_open_files(&error) => {
                 // What was begun only takes space that others need. If it cannot be removed, the next attempt will
                 // overwrite it, and the next start removes it.
                 let spare = segment::spare_path_of(&self.shared.dir, self.next_number);

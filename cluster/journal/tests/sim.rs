@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use rustix::io::Errno;
 use weir_journal::{Disk, DiskFile};
 
 use crate::rng::Rng;
@@ -59,6 +60,8 @@ struct State {
     sync_fuse: Option<u64>,
     /// Bytes that all files together may have.
     capacity: u64,
+    /// No further file can be opened.
+    crowded: bool,
     /// Operations done in all.
     operations: u64,
     /// Files can be written past the page cache.
@@ -101,6 +104,7 @@ impl Sim {
                 stopped: false,
                 sync_fuse: None,
                 capacity: u64::MAX,
+                crowded: false,
                 operations: 0,
                 writes_through: seed.is_multiple_of(2),
             }),
@@ -123,6 +127,10 @@ impl Sim {
 
     pub(crate) fn set_capacity(&self, bytes: u64) {
         self.lock().capacity = bytes;
+    }
+
+    pub(crate) fn set_crowded(&self, crowded: bool) {
+        self.lock().crowded = crowded;
     }
 
     pub(crate) fn operations(&self) -> u64 {
@@ -254,6 +262,9 @@ impl Disk for SimDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.0.lock();
+        if state.crowded {
+            return Err(Errno::MFILE.into());
+        }
         let inode = state.next_inode;
         state.next_inode += 1;
         state.inodes.insert(inode, Inode::default());

@@ -5,7 +5,7 @@ use weir_journal::{Journal, LogId, OpenError, Prepared, SpaceStatus, Step, Stepp
 
 use crate::{
     sim::{Sim, SimDisk},
-    support::{Answer, SEGMENT, all, entry, ignore, key, open, open_error, settle, small},
+    support::{Answer, SEGMENT, all, entry, ignore, key, open, open_error, put, settle, small},
 };
 
 /// Appends to a group until the disk is full; returns the index of the entry refused.
@@ -161,6 +161,20 @@ fn an_exhausted_reserve_delays_and_does_not_fail() {
     disk.0.set_capacity(u64::MAX);
     settle(&mut stepper);
     assert!(matches!(last.get(), Some(Ok(()))));
+}
+
+#[test]
+fn too_many_open_files_delay_and_do_not_fail() {
+    let disk = Sim::disk(3);
+    let (journal, _, mut stepper) = open(&disk, small());
+    settle(&mut stepper);
+    disk.0.set_crowded(true);
+    let next = fill(&journal, &mut stepper, 1, 0);
+    assert_eq!(journal.space(), SpaceStatus::Full);
+    disk.0.set_crowded(false);
+    settle(&mut stepper);
+    assert_eq!(journal.space(), SpaceStatus::Ok);
+    put(&journal, &mut stepper, 1, next, "x");
 }
 
 #[test]
