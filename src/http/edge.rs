@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::limits::MAX_TARGET_BYTES;
 use crate::meters::Operation;
 use crate::problem::{Code, Problem};
+use crate::serve::Excess;
 use crate::{answer, chunks};
 
 /// The methods of a stream.
@@ -66,6 +67,10 @@ pub(crate) async fn pass<F: Future<Output = Response>>(
 
 /// What no operation would take.
 fn refuse(request: &Request) -> Option<Problem> {
+    if request.extensions().get::<Excess>().is_some() {
+        let problem = Problem::new(Code::Unavailable, "this node has as many connections as it may have");
+        return Some(problem.ending(request.version()).retry_later());
+    }
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_TARGET_BYTES {
         let detail = format!("path and query may have {MAX_TARGET_BYTES} bytes together");

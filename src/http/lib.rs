@@ -61,6 +61,6 @@ mod shutdown;
 
 pub use front_end::FrontEnd;
 pub use router::STREAM_ROOT;
-pub use serve::serve;
+pub use serve::{ConnectionLimits, serve};
 pub use settings::{Settings, SettingsError};
 pub use shutdown::{ShutdownSignal, Trigger};

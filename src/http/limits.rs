@@ -32,6 +32,10 @@ pub(crate) const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause after `accept` failed, which is mostly for want of file descriptors.
 pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many connections beyond the largest number are open to tell their clients so, and for how long.
+pub(crate) const MAX_REFUSALS: usize = 64;
+pub(crate) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How much of a body that is already refused is still read, so that the client gets to see the answer.
 pub(crate) const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 /// How long that may take.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, StatusCode, Version};
 use serde::Serialize;
 use weir_protocol::name::NameError;
 use weir_protocol::{AppendError, CreateError, DeleteError, Fault, HeadError, ListError, ReadError, headers};
@@ -136,7 +136,15 @@ impl Problem {
         }
     }
 
-    fn retry_later(self) -> Self {
+    /// The last answer of its connection. HTTP/2 has no such header.
+    pub(crate) fn ending(self, version: Version) -> Self {
+        match version {
+            Version::HTTP_2 => self,
+            _ => self.with(CONNECTION, HeaderValue::from_static("close")),
+        }
+    }
+
+    pub(crate) fn retry_later(self) -> Self {
         self.with(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
     }
 }

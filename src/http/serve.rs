@@ -14,6 +14,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::Service;
@@ -21,15 +22,29 @@ use tower::Service;
 use crate::guarded_io::GuardedIo;
 use crate::limits::{
     ACCEPT_RETRY_PAUSE, H2_CONNECTION_WINDOW_BYTES, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAM_WINDOW_BYTES,
-    MAX_H2_HEADER_LIST_BYTES, MAX_H2_STREAMS, MAX_HEAD_BYTES, MAX_HEADER_FIELDS,
+    MAX_H2_HEADER_LIST_BYTES, MAX_H2_STREAMS, MAX_HEAD_BYTES, MAX_HEADER_FIELDS, MAX_REFUSALS, REFUSAL_TIMEOUT,
 };
 use crate::shutdown::ShutdownSignal;
 
-/// Serves `service` until `shutdown` fires; then accepts nothing more, lets what is in flight finish for at most
-/// `drain_timeout`, cuts what is left, and returns.
-///
-/// `header_timeout` bounds how long a request's head may take to arrive on HTTP/1.1, which is also how long a
-/// connection may be idle. Such a connection is closed without an answer.
+/// How connections are bounded.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// How many may be open. The requests of further ones are refused with 503 and the connection ends; beyond some
+    /// dozens of those, connections are cut without an answer.
+    pub max_connections: usize,
+    /// How long a request's head may take to arrive on HTTP/1.1, which is also how long a connection may be idle. Such a
+    /// connection is closed without an answer.
+    pub header_timeout: Duration,
+    /// How long what is in flight may take in the end.
+    pub drain_timeout: Duration,
+}
+
+/// Marks a request of a connection that is one too many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Excess;
+
+/// Serves `service` until `shutdown` fires; then accepts nothing more, lets what is in flight finish, cuts what is left
+/// after a while, and returns.
 ///
 /// # Errors
 /// Never for a single connection's failure; only when the listener itself cannot be used.
@@ -37,15 +52,16 @@ pub async fn serve<S>(
     listener: TcpListener,
     service: S,
     shutdown: ShutdownSignal,
-    drain_timeout: Duration,
-    header_timeout: Duration,
+    limits: ConnectionLimits,
 ) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     listener.local_addr()?;
-    let builder = builder(header_timeout);
+    let builder = builder(limits.header_timeout);
+    let room = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -62,8 +78,15 @@ where
             Some(_) = connections.join_next() => continue,
             () = shutdown.fired() => break,
         };
+        let (permit, is_excess) = match Arc::clone(&room).try_acquire_owned() {
+            Ok(permit) => (permit, false),
+            Err(_) => match Arc::clone(&refusals).try_acquire_owned() {
+                Ok(permit) => (permit, true),
+                Err(_) => continue,
+            },
+        };
         prepare(&stream);
-        let io = GuardedIo::new(stream, header_timeout);
+        let io = GuardedIo::new(stream, limits.header_timeout);
         let (lane, service) = (io.lane(), TowerToHyperService::new(service.clone()));
         // Whoever answers a read may write past hyper, where the answer is the only one on its connection and goes out
         // in chunks. Appends are spared what that costs.
@@ -71,19 +94,28 @@ where
             if request.method() == Method::GET && request.version() == Version::HTTP_11 {
                 request.extensions_mut().insert(Arc::clone(&lane));
             }
+            if is_excess {
+                request.extensions_mut().insert(Excess);
+            }
             service.call(request)
         });
         let io = TokioIo::new(io);
         let connection = graceful.watch(builder.serve_connection(io, service).into_owned());
         connections.spawn(async move {
-            if let Err(error) = connection.await {
+            let _permit = permit;
+            let broke = if is_excess {
+                timeout(REFUSAL_TIMEOUT, connection).await.unwrap_or(Ok(())).err()
+            } else {
+                connection.await.err()
+            };
+            if let Some(error) = broke {
                 tracing::debug!(%error, "a connection broke");
             }
         });
     }
     drop(listener);
     let open = connections.len();
-    if timeout(drain_timeout, graceful.shutdown()).await.is_err() {
+    if timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!(open, left = connections.len(), "requests still in flight were cut");
     }
     connections.shutdown().await;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_cluster::{Node, NodeOptions, OpenError, Platform, StorageKind, SystemClock};
-use weir_http::{FrontEnd, ShutdownSignal, Trigger};
+use weir_http::{ConnectionLimits, FrontEnd, ShutdownSignal, Trigger};
 
 use crate::admin::{self, Phase, Readiness};
 use crate::config::{Advertised, Bound, Config, Mode, Storage, Unreachable};
@@ -25,6 +25,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a scrape under way may still take when everything else is done.
 const ADMIN_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Connections that operators, probes and scrapers may have.
+const MAX_ADMIN_CONNECTIONS: usize = 256;
 
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -117,7 +120,7 @@ pub(crate) async fn serve(
     telemetry::start_logs(config);
     #[cfg(feature = "mutants")]
     tracing::warn!(active = ?weir_mutant::chosen(), "this build has planted bugs");
-    open_files::raise_limit();
+    let max_connections = open_files::max_connections(open_files::raise_limit(), config.max_connections);
     let mut signals = Signals::install(parent).map_err(|cause| RunError::Setup(cause.to_string()))?;
     let metrics = Metrics::install().map_err(|cause| RunError::Setup(cause.to_string()))?;
     let _data_dir = take_data_dir(config)?;
@@ -147,14 +150,12 @@ pub(crate) async fn serve(
     readiness.opened(node.admin());
     let (trigger, shutdown) = ShutdownSignal::new();
     let front_end = FrontEnd::new(node.streams(), Arc::new(SystemClock), config.http(), shutdown.clone());
-    let (drain_timeout, header_timeout) = (config.drain_timeout, config.header_timeout);
-    let mut server = tokio::spawn(weir_http::serve(
-        listener,
-        front_end,
-        shutdown,
-        drain_timeout,
-        header_timeout,
-    ));
+    let limits = ConnectionLimits {
+        max_connections,
+        header_timeout: config.header_timeout,
+        drain_timeout: config.drain_timeout,
+    };
+    let mut server = tokio::spawn(weir_http::serve(listener, front_end, shutdown, limits));
     readiness.set(Phase::Ready);
     tracing::info!(listen = %client, admin_listen = %admin, peer_listen = %peer, version = env!("CARGO_PKG_VERSION"), "serving");
     started(&bound);
@@ -171,7 +172,7 @@ pub(crate) async fn serve(
     readiness.set(Phase::Draining);
     signals.end_at_once_on_the_next();
     trigger.fire();
-    let bound = drain_timeout + CLOSE_TIMEOUT;
+    let bound = config.drain_timeout + CLOSE_TIMEOUT;
     let end = async {
         tokio::select! {
             ended = server => served(ended)?,
@@ -203,7 +204,12 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
 fn serve_admin(config: &Config, listener: TcpListener, readiness: &Readiness, metrics: Metrics) -> Trigger {
     let (trigger, shutdown) = ShutdownSignal::new();
     let router = admin::router(readiness.clone(), metrics.clone());
-    let serve = weir_http::serve(listener, router, shutdown, ADMIN_DRAIN_TIMEOUT, config.header_timeout);
+    let limits = ConnectionLimits {
+        max_connections: MAX_ADMIN_CONNECTIONS,
+        header_timeout: config.header_timeout,
+        drain_timeout: ADMIN_DRAIN_TIMEOUT,
+    };
+    let serve = weir_http::serve(listener, router, shutdown, limits);
     tokio::spawn(async move {
         if let Err(cause) = serve.await {
             tracing::error!(%cause, "the admin port is not served any more");

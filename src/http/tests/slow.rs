@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::{Instant, sleep};
 
-use crate::socket::{HURRIED, Server};
+use crate::socket::{HURRIED, PATIENCE, Server};
 use crate::support::path;
 
 const POST: &str = "POST /v1/stream/s HTTP/1.1\r\nhost: h\r\ncontent-type: text/plain\r\n";
@@ -100,6 +100,48 @@ async fn a_slow_head_ends_the_connection() {
         assert_eq!(client.rest().await, "", "{beginning}");
         let waited = began.elapsed();
         assert!(waited >= HURRIED - Duration::from_millis(50), "{beginning} {waited:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_most_are_told_and_closed() {
+    let server = Server::crowded(2).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.request("GET", "/v1/streams", "", "").await;
+        assert_eq!(client.answer().await.status, 200);
+        held.push(client);
+    }
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.request("GET", "/v1/streams", "", "").await;
+        let answer = client.answer().await;
+        answer.is_problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), "1");
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        assert_eq!(client.rest().await, "");
+        silent.push(server.connect().await);
+    }
+    // Whoever says nothing is not waited for, although the server has all the patience for those that it took.
+    for mut client in silent {
+        let began = Instant::now();
+        assert_eq!(client.rest().await, "");
+        assert!(began.elapsed() < PATIENCE / 2);
+    }
+    held.pop();
+    let began = Instant::now();
+    loop {
+        let mut client = server.connect().await;
+        client.request("GET", "/v1/streams", "", "").await;
+        if client.answer().await.status == 200 {
+            break;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "the room of one that left is not given to another"
+        );
     }
 }
 

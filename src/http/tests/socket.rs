@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use weir_http::{Settings, serve};
+use weir_http::{ConnectionLimits, Settings, serve};
 
 use crate::support::{Answer, Front};
 
@@ -41,10 +41,29 @@ impl Server {
     }
 
     pub(crate) async fn with(settings: Settings, drain: Duration, head: Duration) -> Self {
+        let limits = ConnectionLimits {
+            max_connections: usize::MAX,
+            header_timeout: head,
+            drain_timeout: drain,
+        };
+        Self::limited(settings, limits).await
+    }
+
+    /// A server that takes only so many connections.
+    pub(crate) async fn crowded(max_connections: usize) -> Self {
+        let limits = ConnectionLimits {
+            max_connections,
+            header_timeout: PATIENCE * 2,
+            drain_timeout: PATIENCE,
+        };
+        Self::limited(Settings::default(), limits).await
+    }
+
+    async fn limited(settings: Settings, limits: ConnectionLimits) -> Self {
         let front = Front::with(settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = serve(listener, front.front_end.clone(), front.shutdown.clone(), drain, head);
+        let served = serve(listener, front.front_end.clone(), front.shutdown.clone(), limits);
         Self {
             front,
             address,

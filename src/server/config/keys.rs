@@ -182,6 +182,12 @@ pub(crate) const KEYS: &[Key] = &[
         help: "How much of each group's log stays for followers that lag, in bytes; one that lacks more gets a snapshot",
     },
     Key {
+        name: "max_connections",
+        kind: Kind::Integer { min: 0, max: 1 << 32 },
+        default: "0",
+        help: "How many connections clients may have at once, beyond which they are answered 503; 0 means as many as the limit of open files leaves",
+    },
+    Key {
         name: "max_body_bytes",
         kind: Kind::Integer { min: 1, max: GIB },
         default: "16777216",

@@ -97,6 +97,7 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     pub(crate) cache_bytes: u64,
     pub(crate) keep_log_bytes: u64,
+    pub(crate) max_connections: u64,
     max_body_bytes: u64,
     max_inflight_body_bytes: u64,
     max_read_bytes: u64,
