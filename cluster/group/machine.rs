@@ -1,6 +1,6 @@
 //! The streams of a group as a replicated state machine: entries become batches of the Storage contract.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -59,8 +59,8 @@ struct Piece {
     commands: Vec<Command>,
     /// By entry, by proposal.
     slots: Vec<Vec<Slot>>,
-    /// Proposals whose command is not applied yet, by origin and id.
-    pending: HashSet<(u64, u64)>,
+    /// Proposals whose command is not applied yet, by origin and id: the number of the command.
+    pending: HashMap<(u64, u64), usize>,
 }
 
 /// One proposal's place among the answers.
@@ -138,11 +138,16 @@ impl StreamsMachine {
     }
 
     /// Applies the commands and puts their outcomes into the slots that wait for them.
-    fn commit(&self, replicated: &mut Replicated, piece: &mut Piece, position: Option<&Position>) -> io::Result<()> {
+    fn commit(&self, replicated: &mut Replicated, piece: &mut Piece, position: &Position) -> io::Result<()> {
+        // A store that is not replaced by snapshots keeps a log of its own, and what a crash leaves of that is taken: so
+        // each of its batches has the whole memory.
+        let memory = match self.mark {
+            Some(_) => Vec::new(),
+            None => replicated.memory.origins_to_pb(piece.pending.keys().copied()),
+        };
         let batch = Batch {
             commands: std::mem::take(&mut piece.commands),
-            // A store that is not replaced by snapshots keeps a log of its own, and what a crash leaves of that is taken.
-            applied: position.map(|position| encode(position, &replicated.memory, self.mark.is_none())),
+            applied: Some(encode(position, replicated.memory.last_at(), memory)),
             durable: false,
         };
         let Applied { outcomes, changes } = self.store().apply(batch).map_err(io_error)?;
@@ -162,38 +167,36 @@ impl StreamsMachine {
     }
 
     /// Adds an entry's proposals.
-    fn add(&self, replicated: &mut Replicated, piece: &mut Piece, entry: Bytes) -> io::Result<()> {
+    fn add(replicated: &mut Replicated, piece: &mut Piece, entry: Bytes) -> io::Result<()> {
         let batch = pb::Batch::decode(entry).map_err(|error| malformed(error.into()))?;
         let (at, origin) = (replicated.memory.advance(batch.at), batch.origin);
-        if origin != 0 {
-            replicated.memory.heard_of(origin);
+        if origin != 0 && replicated.memory.heard_of(origin) {
+            // It is as new, whether it was forgotten before this piece or within it.
+            piece.pending.retain(|(known, _), _| *known != origin);
         }
         let mut slots = Vec::with_capacity(batch.proposals.len());
         for proposal in batch.proposals {
             let id = proposal.id;
-            if piece.pending.contains(&(origin, id)) {
-                // Its first coming is in this very piece: the answer must be known before it can be repeated.
-                piece.slots.push(std::mem::take(&mut slots));
-                self.commit(replicated, piece, None)?;
-                slots = piece.slots.pop().unwrap_or_default();
-            }
             let seen = match origin {
                 0 => Seen::New,
                 origin => replicated.memory.seen(origin, id),
             };
-            slots.push(match seen {
-                Seen::Answered(outcome) => Slot::Known(Some(outcome)),
-                Seen::Forgotten => Slot::Known(None),
-                Seen::New => {
+            let first = piece.pending.get(&(origin, id)).copied();
+            slots.push(match (seen, first) {
+                (Seen::Answered(outcome), _) => Slot::Known(Some(outcome)),
+                (Seen::Forgotten, _) => Slot::Known(None),
+                // It came before in this very piece, and has the same answer.
+                (Seen::New, Some(number)) => Slot::Command { number, origin, id },
+                (Seen::New, None) => {
                     let op = op_from_pb(proposal.op.ok_or_else(|| malformed(Malformed))?).map_err(malformed)?;
                     piece.commands.push(Command {
                         at: Timestamp::from_millis(proposal.at.unwrap_or(at).min(at)),
                         op,
                     });
-                    if origin != 0 {
-                        piece.pending.insert((origin, id));
-                    }
                     let number = piece.commands.len() - 1;
+                    if origin != 0 {
+                        piece.pending.insert((origin, id), number);
+                    }
                     Slot::Command { number, origin, id }
                 }
             });
@@ -208,18 +211,20 @@ impl StreamsMachine {
 
 /// What the store keeps for us. The memory of proposals is large and redb gets it with checkpoints only: between them
 /// nothing there is durable, so a crash never leaves a state without the memory that belongs to it.
-fn encode(position: &Position, memory: &Memory, is_checkpoint: bool) -> Bytes {
+fn encode(position: &Position, last_at: u64, origins: Vec<raft::Origin>) -> Bytes {
     let applied = raft::Applied {
         log_id: position.log_id,
         membership: Some(position.membership.clone()),
-        last_at: memory.last_at(),
-        origins: if is_checkpoint {
-            memory.origins_to_pb()
-        } else {
-            Vec::new()
-        },
+        last_at,
+        origins,
     };
     applied.encode_to_vec().into()
+}
+
+/// The same with all that is remembered, while no command is on its way into the store.
+fn encode_whole(replicated: &Replicated) -> Bytes {
+    let memory = &replicated.memory;
+    encode(&replicated.position, memory.last_at(), memory.origins_to_pb([]))
 }
 
 fn load(store: &dyn Storage) -> io::Result<Replicated> {
@@ -259,11 +264,11 @@ impl Machine for StreamsMachine {
         for entry in entries {
             is_ours.push(entry.command.is_some());
             match entry.command {
-                Some(command) => self.add(&mut replicated, &mut piece, command)?,
+                Some(command) => Self::add(&mut replicated, &mut piece, command)?,
                 None => piece.slots.push(Vec::new()),
             }
         }
-        self.commit(&mut replicated, &mut piece, Some(&position))?;
+        self.commit(&mut replicated, &mut piece, &position)?;
         replicated.position = position;
         let answer = |(slots, is_ours): (Vec<Slot>, bool)| {
             if !is_ours {
@@ -280,7 +285,7 @@ impl Machine for StreamsMachine {
 
     fn begin_checkpoint(&self, log_end: u64) -> io::Result<PendingCheckpoint> {
         let replicated = self.replicated();
-        let applied = encode(&replicated.position, &replicated.memory, true);
+        let applied = encode_whole(&replicated);
         let pending = self.store().begin_checkpoint(applied).map_err(io_error)?;
         let mark = self.mark.clone().filter(|_| replicated.position.index() <= log_end);
         let times_set = mark.as_ref().map_or(0, |mark| mark.times_set());
@@ -306,12 +311,12 @@ impl Machine for StreamsMachine {
     }
 
     fn state_hash(&self) -> io::Result<StateHash> {
-        let (export, Replicated { position, memory }) = self.export()?;
+        let (export, replicated) = self.export()?;
         let mut hash = Xxh3::new();
-        hash.update(&encode(&position, &memory, true));
+        hash.update(&encode_whole(&replicated));
         hash.update(&export.digest().map_err(io_error)?.to_le_bytes());
         Ok(StateHash {
-            applied: position.index(),
+            applied: replicated.position.index(),
             hash: hash.digest128(),
         })
     }

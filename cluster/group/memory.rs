@@ -35,7 +35,8 @@ pub(crate) struct Memory {
 struct Origin {
     floor: u64,
     last_at: u64,
-    answered: BTreeMap<u64, Outcome>,
+    /// By id: the outcome, unless it was lost with the process that had applied the proposal.
+    answered: BTreeMap<u64, Option<Outcome>>,
 }
 
 /// What is known of a proposal.
@@ -45,7 +46,7 @@ pub(crate) enum Seen {
     New,
     /// It was applied and answered so.
     Answered(Outcome),
-    /// Nobody waits for it: it must not be applied.
+    /// It must not be applied: nobody waits for it, or its answer is lost.
     Forgotten,
 }
 
@@ -71,9 +72,12 @@ impl Memory {
         }
     }
 
-    /// Takes note of a batch that an origin proposed, at the time of the last [`Memory::advance`].
-    pub(crate) fn heard_of(&mut self, origin: u64) {
+    /// Takes note of a batch that an origin proposed, at the time of the last [`Memory::advance`]. True when it was not
+    /// known before.
+    pub(crate) fn heard_of(&mut self, origin: u64) -> bool {
+        let known = self.origins.len();
         self.origins.entry(origin).or_default().last_at = self.last_at;
+        self.origins.len() > known
     }
 
     pub(crate) fn last_at(&self) -> u64 {
@@ -91,7 +95,11 @@ impl Memory {
     pub(crate) fn seen(&self, origin: u64, id: u64) -> Seen {
         match self.origins.get(&origin) {
             Some(known) if id < known.floor => Seen::Forgotten,
-            Some(known) => known.answered.get(&id).cloned().map_or(Seen::New, Seen::Answered),
+            Some(known) => match known.answered.get(&id) {
+                Some(Some(outcome)) => Seen::Answered(outcome.clone()),
+                Some(None) => Seen::Forgotten,
+                None => Seen::New,
+            },
             None => Seen::New,
         }
     }
@@ -100,14 +108,15 @@ impl Memory {
     /// where pieces begin and end differs from replica to replica.
     pub(crate) fn answered(&mut self, origin: u64, id: u64, outcome: Outcome) {
         if let Some(known) = self.origins.get_mut(&origin).filter(|known| id >= known.floor) {
-            known.answered.insert(id, outcome);
+            known.answered.insert(id, Some(outcome));
         }
     }
 
-    pub(crate) fn origins_to_pb(&self) -> Vec<pb::Origin> {
-        let answered = |(id, outcome): (&u64, &Outcome)| pb::Answered {
+    /// All of it, with `pending` proposals, by origin and id, as applied without a known outcome.
+    pub(crate) fn origins_to_pb(&self, pending: impl IntoIterator<Item = (u64, u64)>) -> Vec<pb::Origin> {
+        let answered = |(id, outcome): (&u64, &Option<Outcome>)| pb::Answered {
             id: *id,
-            outcome: outcome_to_pb(Some(outcome)).encode_to_vec().into(),
+            outcome: outcome_to_pb(outcome.as_ref()).encode_to_vec().into(),
         };
         let origin = |(origin, known): (&u64, &Origin)| pb::Origin {
             origin: *origin,
@@ -115,7 +124,17 @@ impl Memory {
             last_at: known.last_at,
             answered: known.answered.iter().map(answered).collect(),
         };
-        self.origins.iter().map(origin).collect()
+        let mut origins: Vec<pb::Origin> = self.origins.iter().map(origin).collect();
+        for (origin, id) in pending {
+            let known = origins.binary_search_by_key(&origin, |known| known.origin);
+            if let Some(known) = known.ok().map(|at| &mut origins[at]).filter(|known| id >= known.floor) {
+                known.answered.push(pb::Answered {
+                    id,
+                    outcome: outcome_to_pb(None).encode_to_vec().into(),
+                });
+            }
+        }
+        origins
     }
 
     /// # Errors
@@ -133,7 +152,7 @@ impl Memory {
             };
             for answered in origin.answered {
                 let outcome = outcome_from_pb(entry::Outcome::decode(answered.outcome)?)?;
-                known.answered.insert(answered.id, outcome.ok_or(Malformed)?);
+                known.answered.insert(answered.id, outcome);
             }
             memory.origins.insert(origin.origin, known);
         }
@@ -179,8 +198,17 @@ mod tests {
         assert_eq!(one_by_one.seen(1, 299), Seen::Forgotten);
         assert_eq!(one_by_one.seen(1, 301), Seen::Answered(Outcome::Release));
         assert_eq!(one_by_one.seen(1000, 1), Seen::New);
-        let (last_at, origins) = (one_by_one.last_at(), one_by_one.origins_to_pb());
+        let (last_at, origins) = (one_by_one.last_at(), one_by_one.origins_to_pb([]));
         assert_eq!(Memory::from_pb(last_at, origins).unwrap(), one_by_one);
+        // Some were on their way into the store; one of them nobody waits for.
+        let origins = one_by_one.origins_to_pb([(1, 299), (1, 303)]);
+        let reopened = Memory::from_pb(last_at, origins).unwrap();
+        assert_eq!(reopened.seen(1, 301), Seen::Answered(Outcome::Release));
+        assert_eq!(
+            (reopened.seen(1, 303), reopened.seen(1, 304)),
+            (Seen::Forgotten, Seen::New)
+        );
+        assert!(!reopened.origins[&1].answered.contains_key(&299));
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod propose;
 mod read;
 mod remote;
 mod renew;
+#[cfg(test)]
+mod resent;
 mod serve;
 mod staging;
 mod watch;
