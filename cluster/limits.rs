@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// The version of the rules by which entries are applied, and of all that nodes tell each other. Replicas that apply the same
+/// entries by other rules come to hold other streams, so nodes with different ones do not talk to each other. It goes up with every change of a rule; the storage's tests
+/// notice those of streams.
+pub(crate) const RULES_VERSION: u32 = 1;
+
 /// Writes that may wait for one group. Beyond it they are refused.
 pub(crate) const MAX_WAITING_PROPOSALS: usize = 4096;
 

@@ -14,7 +14,7 @@ use super::hosting::{Hosting, addresses};
 use super::machine::MetaMachine;
 use crate::codec::Malformed;
 use crate::group::GroupRequest;
-use crate::peer::{ClusterName, Dispatch, Incoming, Kind, Reply, Status};
+use crate::peer::{ClusterName, Dispatch, Incoming, Kind, Lane, Reply, Status};
 use crate::raft::{Appends, Replica, Seen, WriteError};
 use crate::router::Router;
 
@@ -61,11 +61,11 @@ struct Stream {
 pub(crate) struct Shared(pub(crate) Arc<Dispatcher>);
 
 impl Dispatch for Shared {
-    fn accept(&self, node: u64) -> Box<dyn Incoming> {
+    fn accept(&self, node: u64, lane: Lane) -> Box<dyn Incoming> {
         Box::new(Stream {
             dispatcher: Arc::clone(&self.0),
             node,
-            appends: Appends::default(),
+            appends: Appends::by(lane),
         })
     }
 }

@@ -90,6 +90,12 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    const ALL: [Self; 5] = [Self::Control, Self::Bulk, Self::Client, Self::Watch, Self::Snapshot];
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.name() == name)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Control => "control",

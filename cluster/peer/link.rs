@@ -24,6 +24,7 @@ use crate::platform::Network;
 pub(super) const CLUSTER_HEADER: &str = "weir-cluster";
 pub(super) const NODE_HEADER: &str = "weir-node";
 pub(super) const LANE_HEADER: &str = "weir-lane";
+pub(super) const RULES_HEADER: &str = "weir-rules";
 
 /// Who asks.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub(super) struct Introduction {
     /// The cluster's id; empty before there is one.
     pub(super) cluster: String,
     pub(super) node: u64,
+    /// See [`RULES_VERSION`](crate::limits::RULES_VERSION).
+    pub(super) rules: u32,
     /// How it reaches others.
     pub(super) network: Network,
 }
@@ -166,6 +169,7 @@ async fn open(
         (CLUSTER_HEADER, introduction.cluster.clone()),
         (NODE_HEADER, introduction.node.to_string()),
         (LANE_HEADER, lane.name().to_owned()),
+        (RULES_HEADER, introduction.rules.to_string()),
     ];
     for (name, value) in headers {
         let value: AsciiMetadataValue = value.parse().map_err(|_| format!("{name} is no header value"))?;

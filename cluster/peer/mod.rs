@@ -18,6 +18,8 @@ mod link;
 mod other;
 mod peers;
 mod server;
+#[cfg(test)]
+mod strangers;
 
 pub(crate) use addresses::Addresses;
 pub(crate) use kind::{CallError, Kind, Lane, Status};

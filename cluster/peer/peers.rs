@@ -11,6 +11,7 @@ use weir_proto::peer::Frame;
 use super::addresses::Addresses;
 use super::kind::{CallError, Kind, Lane};
 use super::link::{Introduction, Link};
+use crate::limits::RULES_VERSION;
 use crate::platform::Network;
 
 /// To which replica on which node.
@@ -37,7 +38,12 @@ impl Peers {
     /// `cluster` and `node` say who asks; every node checks them.
     pub(crate) fn new(cluster: String, node: u64, addresses: Arc<Addresses>, network: Network) -> Self {
         Self {
-            introduction: Introduction { cluster, node, network },
+            introduction: Introduction {
+                cluster,
+                node,
+                rules: RULES_VERSION,
+                network,
+            },
             addresses,
             links: Mutex::default(),
         }

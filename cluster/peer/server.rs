@@ -1,6 +1,7 @@
 //! The other side of a link: frames come in, answers go out in whatever order they are ready.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
@@ -14,18 +15,18 @@ use tonic::{Request, Response, Streaming};
 use weir_proto::peer::peer_server::{Peer, PeerServer};
 use weir_proto::peer::{Frame, Frames};
 
-use super::kind::{Kind, Status};
-use super::link::{CLUSTER_HEADER, NODE_HEADER};
+use super::kind::{Kind, Lane, Status};
+use super::link::{CLUSTER_HEADER, LANE_HEADER, NODE_HEADER, RULES_HEADER};
 use super::other::Other;
 use crate::limits::{
-    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_FRAMES_UNDER_WAY, MAX_MESSAGE_BYTES,
+    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_FRAMES_UNDER_WAY, MAX_MESSAGE_BYTES, RULES_VERSION,
 };
 use crate::platform::PeerListener;
 
 /// Takes the requests of all streams.
 pub(crate) trait Dispatch: Send + Sync + 'static {
     /// A stream from `node` begins (0 when it belongs to no cluster yet).
-    fn accept(&self, node: u64) -> Box<dyn Incoming>;
+    fn accept(&self, node: u64, lane: Lane) -> Box<dyn Incoming>;
 }
 
 /// Takes the requests of one stream, in order.
@@ -78,7 +79,12 @@ struct Service<D> {
     dispatch: Arc<D>,
     cluster: ClusterName,
     stopped: watch::Receiver<bool>,
+    /// Whether somebody was refused for other rules. Said once: it is tried again ten times a second.
+    refused: AtomicBool,
 }
+
+/// What an operator does about it.
+const HOW_TO_UPGRADE: &str = "end all nodes, then start all with the same version";
 
 /// Serves peers on `listener` until `stopped` is true; then streams end, too.
 pub(crate) async fn serve<D: Dispatch>(
@@ -92,6 +98,7 @@ pub(crate) async fn serve<D: Dispatch>(
         dispatch,
         cluster,
         stopped,
+        refused: AtomicBool::new(false),
     })
     .max_decoding_message_size(MAX_MESSAGE_BYTES)
     .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -142,7 +149,18 @@ impl<D: Dispatch> Peer for Service<D> {
                 "this node belongs to cluster {ours}, not to {theirs}"
             )));
         }
-        let incoming = self.dispatch.accept(node);
+        let rules = header(request.metadata(), RULES_HEADER);
+        if rules != RULES_VERSION.to_string() {
+            let reason = format!("node {node} has rules '{rules}', this one has '{RULES_VERSION}': {HOW_TO_UPGRADE}");
+            if !self.refused.swap(true, Ordering::Relaxed) {
+                tracing::error!(reason, "another version of Weir is refused");
+            }
+            return Err(tonic::Status::failed_precondition(reason));
+        }
+        let lane = header(request.metadata(), LANE_HEADER);
+        // A later version may have more of them.
+        let lane = Lane::from_name(lane).unwrap_or(Lane::Bulk);
+        let incoming = self.dispatch.accept(node, lane);
         let (answers, ready) = mpsc::channel(MAX_FRAMES_UNDER_WAY);
         let (packed, out) = mpsc::channel(4);
         let caller = Caller {

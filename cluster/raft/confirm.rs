@@ -19,7 +19,7 @@ use weir_storage::MemoryStorage;
 use super::founders::open_journal;
 use super::{RaftSettings, Replica, ReplicaOptions};
 use crate::group::{StoreKind, StreamsMachine};
-use crate::peer::{Addresses, Dispatch, Incoming, Kind, Peers, Reply, Status, serve};
+use crate::peer::{Addresses, Dispatch, Incoming, Kind, Lane, Peers, Reply, Status, serve};
 use crate::platform::{Network, PeerListener};
 
 const CLUSTER: &str = "a cluster";
@@ -61,7 +61,7 @@ struct Stream {
 }
 
 impl Dispatch for Other {
-    fn accept(&self, _node: u64) -> Box<dyn Incoming> {
+    fn accept(&self, _node: u64, _lane: Lane) -> Box<dyn Incoming> {
         Box::new(Stream {
             other: self.clone(),
             replicates: false,

@@ -34,6 +34,8 @@ mod runtime;
 mod serve;
 mod settings;
 mod snapshot;
+#[cfg(test)]
+mod stalled;
 mod state_machine;
 #[cfg(test)]
 mod suite;

@@ -1,7 +1,7 @@
 //! Messages from other replicas.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -20,16 +20,32 @@ use super::snapshot::Received;
 use super::state_machine::SnapshotData;
 use super::types::{LogId, SnapshotMeta, TypeConfig, Vote};
 use crate::blocking::blocking;
-use crate::peer::{Kind, Reply, Status};
-
-/// Append requests of one leader that wait to be taken.
-const MAX_WAITING_APPENDS: usize = 256;
+use crate::peer::{Kind, Lane, Reply, Status};
 
 type Answer = (Status, Bytes);
 
+/// How many append requests of one leader may wait to be taken, and how many of those that are taken may still be owed an
+/// answer.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    waiting: usize,
+    owed: usize,
+}
+
+/// Of log entries.
+const ENTRIES: Bounds = Bounds {
+    waiting: 256,
+    // More than openraft takes without having answered.
+    owed: 128,
+};
+
+/// Of heartbeats. A disk that is full or stands still owes an answer to all of them, and those of all groups share a stream
+/// with votes and read indexes, which must still get through.
+const HEARTBEATS: Bounds = Bounds { waiting: 1, owed: 2 };
+
 /// Append requests of one stream between two nodes, kept in order per replica.
-#[derive(Default)]
 pub(crate) struct Appends {
+    bounds: Bounds,
     /// By the group and the replica that sends: the replica that takes them, and the way to it. A node that let go of its
     /// replica may have another one of the same group later.
     queues: HashMap<(u64, u64), (u64, Queue)>,
@@ -38,6 +54,14 @@ pub(crate) struct Appends {
 type Queue = mpsc::Sender<(pb::AppendRequest, Reply)>;
 
 impl Appends {
+    /// Those that come by `lane`.
+    pub(crate) fn by(lane: Lane) -> Self {
+        Self {
+            bounds: if lane == Lane::Control { HEARTBEATS } else { ENTRIES },
+            queues: HashMap::new(),
+        }
+    }
+
     /// Takes an append request for `replica`. One that is too much is dropped: its sender tries again.
     pub(crate) fn take(&mut self, replica: &Arc<Replica>, frame: Frame, reply: Reply) {
         let Ok(request) = pb::AppendRequest::decode(frame.body) else {
@@ -51,7 +75,7 @@ impl Appends {
         let mut waiting = (request, reply);
         for _ in 0..2 {
             // Not the replica itself: its files would stay open as long as the other side may send.
-            let begin = || (replica.id(), start(replica.raft().clone()));
+            let begin = || (replica.id(), start(replica.raft().clone(), self.bounds));
             let (_, queue) = self.queues.entry(key).or_insert_with(begin);
             match queue.try_send(waiting) {
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => return,
@@ -66,47 +90,91 @@ impl Appends {
 }
 
 /// Feeds a replica with append requests one behind the other, without waiting for each to be durable.
-fn start(raft: OurRaft) -> Queue {
-    let (queue, waiting) = mpsc::channel(MAX_WAITING_APPENDS);
+fn start(raft: OurRaft, bounds: Bounds) -> Queue {
+    let (queue, waiting) = mpsc::channel(bounds.waiting);
     tokio::spawn(async move {
-        let (told, mut replies) = mpsc::channel::<Reply>(MAX_WAITING_APPENDS);
-        let requests = stream::unfold((waiting, told), |(mut waiting, told)| async move {
-            let request = next_request(&mut waiting, &told).await?;
-            Some((request, (waiting, told)))
+        let (told, mut owed) = mpsc::unbounded_channel();
+        let taking = Taking {
+            waiting,
+            told,
+            owed: VecDeque::new(),
+            most: bounds.owed,
+        };
+        let requests = stream::unfold(taking, |mut taking| async move {
+            let request = taking.next().await?;
+            Some((request, taking))
         });
         let mut answers = std::pin::pin!(raft.stream_append(requests));
         while let Some(answer) = answers.next().await {
-            let Some(reply) = replies.recv().await else {
+            let Some(debt) = owed.recv().await else {
                 return;
             };
-            match answer {
-                Ok(result) => reply.send(Status::Done, append_reply(result)).await,
-                Err(fatal) => {
-                    reply.send(Status::Failed, Bytes::from(fatal.to_string())).await;
-                    return;
+            let is_fatal = answer.is_err();
+            if let Some(reply) = debt.settle() {
+                match answer {
+                    Ok(result) => reply.send(Status::Done, append_reply(result)).await,
+                    Err(fatal) => reply.send(Status::Failed, Bytes::from(fatal.to_string())).await,
                 }
+            }
+            if is_fatal {
+                return;
             }
         }
     });
     queue
 }
 
-/// The next request, whose reply is `told`. None once nobody takes replies any more: openraft goes on asking for requests
-/// after it has given its last answer, and must not swallow those of a later stream.
-async fn next_request(
-    waiting: &mut mpsc::Receiver<(pb::AppendRequest, Reply)>,
-    told: &mpsc::Sender<Reply>,
-) -> Option<AppendEntriesRequest<TypeConfig>> {
-    loop {
-        let (request, reply) = tokio::select! {
-            biased;
-            () = told.closed() => return None,
-            next = waiting.recv() => next?,
-        };
-        match append_request(request) {
-            Ok(request) => return told.send(reply).await.ok().map(|()| request),
-            Err(Malformed) => reply.send(Status::Malformed, Bytes::new()).await,
+/// An answer that is owed until somebody takes it.
+#[derive(Clone)]
+struct Debt(Arc<Mutex<Option<Reply>>>);
+
+impl Debt {
+    fn of(reply: Reply) -> Self {
+        Self(Arc::new(Mutex::new(Some(reply))))
+    }
+
+    fn settle(&self) -> Option<Reply> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Takes requests out of a queue.
+struct Taking {
+    waiting: mpsc::Receiver<(pb::AppendRequest, Reply)>,
+    /// To whoever answers them.
+    told: mpsc::UnboundedSender<Debt>,
+    /// The latest ones, at most `most`. Some of them may be settled.
+    owed: VecDeque<Debt>,
+    most: usize,
+}
+
+impl Taking {
+    /// The next request. None once nobody takes replies any more: openraft goes on asking for requests after it has given
+    /// its last answer, and must not swallow those of a later stream.
+    async fn next(&mut self) -> Option<AppendEntriesRequest<TypeConfig>> {
+        loop {
+            let (request, reply) = tokio::select! {
+                biased;
+                () = self.told.closed() => return None,
+                next = self.waiting.recv() => next?,
+            };
+            match append_request(request) {
+                Ok(request) => {
+                    let debt = Debt::of(reply);
+                    self.owe(debt.clone());
+                    return self.told.send(debt).ok().map(|()| request);
+                }
+                Err(Malformed) => reply.send(Status::Malformed, Bytes::new()).await,
+            }
         }
+    }
+
+    /// The oldest is let go where they are too many: its sender hears that nobody knows, and has long stopped waiting.
+    fn owe(&mut self, debt: Debt) {
+        if self.owed.len() == self.most {
+            self.owed.pop_front().and_then(|oldest| oldest.settle());
+        }
+        self.owed.push_back(debt);
     }
 }
 
@@ -191,7 +259,7 @@ impl Replica {
         };
         let (receiving, machine) = (self.receiving(), self.machine());
         let taken = blocking(move || {
-            let mut receiving = receiving.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut receiving = receiving.lock().unwrap_or_else(PoisonError::into_inner);
             receiving.take(&*machine, piece)
         });
         let mut reply = pb::SnapshotReply {
