@@ -132,7 +132,7 @@ fn every_key_can_be_set_in_every_layer() {
         "peer_advertise" | "client_advertise" | "admin_advertise" => "node-1.example:9",
         "nodes" | "join" => "node-1.example:9,[::1]:7",
         "zone" => "rack-7",
-        "groups" | "replication_factor" => "5",
+        "groups" | "replication_factor" | "max_connections" => "5",
         "heartbeat_interval" => "200ms",
         "data_dir" => "/elsewhere",
         "storage" => "memory",
