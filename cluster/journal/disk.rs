@@ -2,6 +2,8 @@
 
 use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
+use crate::error::is_open_files;
+
 /// Directory operations. A name change is durable once [`Disk::sync_dir`] returned.
 pub trait Disk: Send + Sync + 'static {
     /// Names of the files in a directory.
@@ -77,12 +79,12 @@ impl Disk for RealDisk {
             .create(true)
             .truncate(true)
             .open(path)?;
-        Ok(Arc::new(RealFile::new(file, path)))
+        Ok(Arc::new(RealFile::new(file, path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = fs::File::options().read(true).write(true).open(path)?;
-        Ok(Arc::new(RealFile::new(file, path)))
+        Ok(Arc::new(RealFile::new(file, path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -110,27 +112,31 @@ struct RealFile {
 }
 
 impl RealFile {
-    fn new(file: fs::File, path: &Path) -> Self {
-        RealFile {
+    fn new(file: fs::File, path: &Path) -> io::Result<Self> {
+        Ok(RealFile {
             file,
-            through: open_through(path),
-        }
+            through: open_through(path)?,
+        })
     }
 }
 
 #[cfg(target_os = "linux")]
-fn open_through(path: &Path) -> Option<fs::File> {
+fn open_through(path: &Path) -> io::Result<Option<fs::File>> {
     use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
 
     let flags = (OFlags::DIRECT | OFlags::DSYNC).bits().cast_signed();
-    // Why it is refused is of no interest: ordinary writes do as well.
-    fs::File::options().write(true).custom_flags(flags).open(path).ok()
+    match fs::File::options().write(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_open_files(&error) => Err(error),
+        // Why else it is refused is of no interest: ordinary writes do as well.
+        Err(_) => Ok(None),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_through(_path: &Path) -> Option<fs::File> {
-    None
+fn open_through(_path: &Path) -> io::Result<Option<fs::File>> {
+    Ok(None)
 }
 
 impl DiskFile for RealFile {

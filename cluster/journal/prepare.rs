@@ -101,7 +101,8 @@ impl Preparer {
                 // What was begun only takes space that others need. If it cannot be removed, the next attempt will
                 // overwrite it, and the next start removes it.
                 let spare = segment::spare_path_of(&self.shared.dir, self.next_number);
-                for path in old_path.into_iter().chain([spare]) {
+                let named = segment::path_of(&self.shared.dir, self.next_number);
+                for path in old_path.into_iter().chain([spare, named]) {
                     let _ = self.shared.disk.remove(&path);
                 }
                 self.shared.core().shortage = true;
