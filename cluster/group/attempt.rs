@@ -15,7 +15,7 @@ use weir_protocol::Fault;
 use weir_storage::Outcome;
 
 use super::Group;
-use super::batch::{Batch, Numbers, batch_needs_room};
+use super::batch::{Batch, NO_LEADER, Numbers, batch_needs_room};
 use crate::codec::outcome_from_pb;
 use crate::limits::{ATTEMPT_TIMEOUT, LEADER_CHECK_INTERVAL, LEADER_PAUSE};
 use crate::peer::{Address, CallError, Kind, Lane, Status};
@@ -106,7 +106,7 @@ impl Group {
             if Instant::now() >= batch.deadline {
                 break Err(match is_unknown {
                     true => Fault::OutcomeUnknown,
-                    false => Fault::Unavailable("no leader takes this write now"),
+                    false => NO_LEADER,
                 });
             }
             self.wait_for_leader().await;

@@ -25,6 +25,28 @@ pub(super) struct Proposal {
     pub(super) deadline: Instant,
 }
 
+impl Proposal {
+    /// Itself, if somebody still waits for it. One whose time is over hears that it was not done.
+    pub(super) fn wanted(self) -> Option<Self> {
+        if self.answer.is_closed() {
+            return None;
+        }
+        if Instant::now() >= self.deadline {
+            let _ = self.answer.send(Err(NO_LEADER));
+            return None;
+        }
+        Some(self)
+    }
+}
+
+/// The next proposal in the queue that is wanted.
+fn next_wanted(queue: &mut mpsc::Receiver<Proposal>) -> Option<Proposal> {
+    std::iter::from_fn(|| queue.try_recv().ok()).find_map(Proposal::wanted)
+}
+
+/// Nothing was done.
+pub(super) const NO_LEADER: Fault = Fault::Unavailable("no leader takes this write now");
+
 /// Numbers of proposals that somebody waits for. The lowest is this origin's floor.
 #[derive(Default)]
 pub(super) struct Numbers {
@@ -112,7 +134,7 @@ pub(super) fn gather(
     while let Some(proposal) = next {
         batch.add(proposal, &mut numbers);
         let has_room = batch.answers.len() < MAX_BATCH_COMMANDS && batch.bytes < limits.max_bytes;
-        next = if has_room { queue.try_recv().ok() } else { None };
+        next = if has_room { next_wanted(queue) } else { None };
         if limits.one_kind && next.as_ref().is_some_and(|next| needs_room(&next.op) != kind) {
             break;
         }

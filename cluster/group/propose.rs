@@ -164,10 +164,14 @@ pub(super) async fn run(group: Weak<Group>, proposals: Proposals) {
     end.send_replace(true);
 }
 
-/// What was held back from the last batch, or the next one in the queue.
+/// What was held back from the last batch, or the next one in the queue that somebody waits for. May be cancelled.
 async fn next(held_back: &mut Option<Proposal>, queue: &mut mpsc::Receiver<Proposal>) -> Option<Proposal> {
-    match held_back.take() {
-        Some(first) => Some(first),
-        None => queue.recv().await,
+    if let Some(first) = held_back.take() {
+        return Some(first);
+    }
+    loop {
+        if let Some(wanted) = queue.recv().await?.wanted() {
+            return Some(wanted);
+        }
     }
 }
