@@ -38,6 +38,20 @@ pub enum AdminError {
     Unavailable(String),
 }
 
+/// Why a node is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotReady {
+    /// See [`Admin::is_ready`].
+    #[error("replicas are missing here")]
+    Replicas,
+    /// See [`Admin::is_ready`].
+    #[error("a replica here has not caught up with its group yet, or the group has no leader")]
+    Behind,
+    /// It is removed or lost.
+    #[error("the cluster has taken this node out; with an empty data directory it joins as a new one")]
+    TakenOut,
+}
+
 /// The cluster at a glance.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClusterStatus {
@@ -53,12 +67,14 @@ pub struct ClusterStatus {
     pub groups: usize,
     /// Groups of which no leader answers.
     pub groups_without_leader: Vec<u64>,
+    /// Nodes of which a replica does not answer.
+    pub silent_nodes: BTreeSet<u64>,
     /// Moves of replicas under way.
     pub moves: usize,
     /// How many replicas each group should have now: as many as are wanted and there are active nodes for.
     pub wanted_replicas: usize,
-    /// Whether all is as it should be: every group has a leader, and nothing is left to move or to elect into the meta
-    /// group.
+    /// Whether all is as it should be: every group has a leader, all its replicas answer, and nothing is left to move or to
+    /// elect into the meta group.
     pub settled: bool,
     /// The nodes.
     pub nodes: Vec<NodeStatus>,
@@ -117,7 +133,9 @@ pub struct ReplicaLine {
     pub id: u64,
     /// Its node.
     pub node: u64,
-    /// Entries of the leader's log that it lacks; unknown without a leader.
+    /// Whether it answers.
+    pub answers: bool,
+    /// Entries of the leader's log that it lacks, as the leader knows; unknown without a leader.
     pub lag: Option<u64>,
 }
 
@@ -166,10 +184,13 @@ impl Admin {
         Arc::clone(&self.machine.states().borrow())
     }
 
-    /// Whether every replica that this node should host is here; also those that it has still to get, where a group waits for
-    /// them. Whoever takes nodes down one after the other must not go on before.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
+    /// Whether every replica that this node should host is here and has caught up with a leader since it was opened; also those
+    /// that it has still to get, where a group waits for them. Whoever takes nodes down one after the other must not go on
+    /// before. Once caught up is enough: without a majority a node is no less ready than the others.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn is_ready(&self) -> Result<(), NotReady> {
         let state = self.state();
         let own = state
             .groups()
@@ -177,16 +198,21 @@ impl Admin {
             .filter_map(|(id, info)| Some((id, info.replica_on(self.node)?)));
         let mut own = own.peekable();
         if self.is_missed(&state, own.peek().is_some()) {
-            return false;
+            return Err(NotReady::Replicas);
         }
         // One that the cluster has taken out hears nothing of it any more.
         if !state.node(self.node).is_some_and(|info| info.state.in_use()) {
-            return false;
+            return Err(NotReady::TakenOut);
         }
-        own.all(|(id, replica)| {
+        for (id, replica) in own {
             let hosted = self.hosting.group(id.0).and_then(|group| group.hosted());
-            hosted.is_some_and(|hosted| hosted.replica.id() == replica.id.0)
-        })
+            match hosted.filter(|hosted| hosted.replica.id() == replica.id.0) {
+                None => return Err(NotReady::Replicas),
+                Some(hosted) if !hosted.is_caught_up() => return Err(NotReady::Behind),
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether groups that lack a replica get it from this node, or will if it `has` none at all yet.
@@ -211,6 +237,8 @@ impl Admin {
         let state = self.state();
         let groups = self.groups().await;
         let meta_leader = self.commands.replica().leader().leader.map(|(_, node)| node);
+        let replicas = groups.iter().flat_map(|group| &group.replicas);
+        let silent_nodes: BTreeSet<u64> = replicas.filter(|line| !line.answers).map(|line| line.node).collect();
         ClusterStatus {
             cluster: state
                 .cluster()
@@ -225,9 +253,10 @@ impl Admin {
                 .filter(|group| group.leader.is_none())
                 .map(|group| group.id)
                 .collect(),
+            settled: is_planned(&state) && groups.iter().all(|group| group.leader.is_some()) && silent_nodes.is_empty(),
+            silent_nodes,
             moves: state.moves(),
             wanted_replicas: state.wanted_replicas(),
-            settled: is_planned(&state) && groups.iter().all(|group| group.leader.is_some()),
             nodes: self.nodes(),
         }
     }
@@ -305,9 +334,11 @@ impl Admin {
             applied: leader.map_or(0, |leader| leader.applied),
             replicas: replicas
                 .iter()
-                .map(|replica| ReplicaLine {
+                .zip(&statuses)
+                .map(|(replica, status)| ReplicaLine {
                     id: replica.id.0,
                     node: replica.node.0,
+                    answers: status.is_some(),
                     lag: lag(replica.id.0),
                 })
                 .collect(),
@@ -340,8 +371,13 @@ impl Admin {
             let hosted = hosted.ok_or_else(unknown)?;
             (hosted.replica.id(), Arc::clone(&hosted.machine) as Arc<dyn Machine>)
         };
-        let _turn = self.hashing.lock().await;
-        let read = tokio::task::spawn_blocking(move || machine.state_hash()).await;
+        let turn = Arc::clone(&self.hashing).lock_owned().await;
+        let read = tokio::task::spawn_blocking(move || {
+            // It is read to the end even if nobody waits for it any more.
+            let _turn = turn;
+            machine.state_hash()
+        });
+        let read = read.await;
         let failed =
             |error: String| AdminError::Unavailable(format!("the state of group {group} cannot be read: {error}"));
         let read = read.map_err(|error| failed(error.to_string()))?;

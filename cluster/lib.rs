@@ -53,7 +53,7 @@ mod raft;
 mod router;
 mod view;
 
-pub use admin::{Admin, AdminError, ClusterStatus, GroupStatus, NodeStatus, ReplicaHash, ReplicaLine};
+pub use admin::{Admin, AdminError, ClusterStatus, GroupStatus, NodeStatus, NotReady, ReplicaHash, ReplicaLine};
 pub use clock::SystemClock;
 pub use control::{CommandError, FormError, IdentityError};
 pub use node::{CloseError, Node, NodeOptions, OpenError, StorageKind};

@@ -66,6 +66,16 @@ pub(crate) const RELEASE_WAIT: Duration = Duration::from_secs(1);
 /// How much of a source is read at a time to find where a fork leaves it.
 pub(crate) const BOUNDARY_READ_BYTES: u64 = 1024 * 1024;
 
+/// How long that may take in all.
+pub(crate) const BOUNDARY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Up to so many messages whoever applies a fork counts them itself.
+pub(crate) const NEAR_SUB_OFFSET: u64 = 1024;
+
+/// Reads of stores that are under way at a time, on the whole node. They share their threads with what is applied, of which
+/// there are 512.
+pub(crate) const READS_UNDER_WAY: usize = 128;
+
 /// Between nodes: the most bytes of one message. A log entry fits into it whole.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 

@@ -8,14 +8,20 @@ use weir_protocol::{
 };
 use weir_storage::Boundary;
 
-use crate::limits::BOUNDARY_READ_BYTES;
+use crate::limits::{BOUNDARY_READ_BYTES, BOUNDARY_TIMEOUT};
 use crate::router::Router;
 
+const TOO_FAR: Fault = Fault::Unavailable("where the fork leaves its source could not be found in time");
 const CHANGED: Fault = Fault::Unavailable("the fork's source was made anew meanwhile");
 
 impl Router {
     /// Finds the boundary of a fork that leaves its source at a given offset; see `weir_storage`'s rules for forks.
     pub(super) async fn boundary(&self, request: &ForkRequest) -> Result<Boundary, CreateError> {
+        let found = tokio::time::timeout(BOUNDARY_TIMEOUT, self.find_boundary(request)).await;
+        found.unwrap_or(Err(TOO_FAR.into()))
+    }
+
+    async fn find_boundary(&self, request: &ForkRequest) -> Result<Boundary, CreateError> {
         let Some(anchor) = request.offset else {
             // A source's tail is never another group's, unless the source was made anew between the two commands.
             return Err(CHANGED.into());

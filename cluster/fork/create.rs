@@ -5,7 +5,7 @@ use weir_protocol::{
 };
 use weir_storage::{Given, Op, Outcome, Reference, Retain, Retained};
 
-use crate::limits::RELEASE_WAIT;
+use crate::limits::{NEAR_SUB_OFFSET, RELEASE_WAIT};
 use crate::router::{Router, mixed_up};
 
 const NOT_FOUND_OUT: Fault = Fault::Unavailable("the fork's source changed meanwhile");
@@ -51,9 +51,12 @@ impl Router {
         create: Create,
         request: &ForkRequest,
     ) -> Result<Created, CreateError> {
-        match self.create_here(Op::Create(name.clone(), create.clone()), name).await {
-            Err(CreateError::Elsewhere) => {}
-            answer => return answer,
+        // One that is there is told by its request alone.
+        if !is_far(request) || self.is_taken(name).await? {
+            match self.create_here(Op::Create(name.clone(), create.clone()), name).await {
+                Err(CreateError::Elsewhere) => {}
+                answer => return answer,
+            }
         }
         let boundary = self.boundary(request).await?;
         match self.create_given(name, create, Given::Boundary(boundary)).await {
@@ -86,9 +89,11 @@ impl Router {
             fork_id,
             boundary: None,
         };
-        match self.retain_given(retain.clone()).await {
-            Err(CreateError::Elsewhere) => {}
-            answer => return answer,
+        if !is_far(request) {
+            match self.retain_given(retain.clone()).await {
+                Err(CreateError::Elsewhere) => {}
+                answer => return answer,
+            }
         }
         retain.boundary = Some(self.boundary(request).await?);
         match self.retain_given(retain).await {
@@ -133,6 +138,12 @@ impl Router {
             other => Err(mixed_up(&other)),
         }
     }
+}
+
+/// Whether so many messages have to be counted to find where a fork leaves its source that it is done by reading, before
+/// anything is proposed: whoever applies the command has no time for it, and every replica would count them.
+fn is_far(request: &ForkRequest) -> bool {
+    request.offset.is_some() && request.sub_offset > NEAR_SUB_OFFSET
 }
 
 /// Whether it is certain that a create made nothing and never will.

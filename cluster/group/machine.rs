@@ -63,9 +63,23 @@ struct Piece {
     pending: HashMap<(u64, u64), usize>,
 }
 
+impl Piece {
+    /// What this origin proposed before is not remembered any more, whether that was in this piece or in an earlier one.
+    fn forget(&mut self, forgotten: u64) {
+        self.pending.retain(|(origin, _), _| *origin != forgotten);
+        for slot in self.slots.iter_mut().flatten() {
+            if let Slot::Command { origin, .. } = slot
+                && *origin == forgotten
+            {
+                *origin = 0;
+            }
+        }
+    }
+}
+
 /// One proposal's place among the answers.
 enum Slot {
-    /// The command with this number in the batch answers it.
+    /// The command with this number in the batch answers it. Remembered unless the origin is 0.
     Command { number: usize, origin: u64, id: u64 },
     /// It has its answer.
     Known(Option<Outcome>),
@@ -171,8 +185,7 @@ impl StreamsMachine {
         let batch = pb::Batch::decode(entry).map_err(|error| malformed(error.into()))?;
         let (at, origin) = (replicated.memory.advance(batch.at), batch.origin);
         if origin != 0 && replicated.memory.heard_of(origin) {
-            // It is as new, whether it was forgotten before this piece or within it.
-            piece.pending.retain(|(known, _), _| *known != origin);
+            piece.forget(origin);
         }
         let mut slots = Vec::with_capacity(batch.proposals.len());
         for proposal in batch.proposals {

@@ -18,10 +18,10 @@ mod serve;
 mod staging;
 mod watch;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use tokio::sync::watch as signal;
+use tokio::sync::{Semaphore, watch as signal};
 use weir_journal::{Journal, SpaceStatus};
 use weir_protocol::{Clock, StreamName, TailWatch};
 
@@ -29,6 +29,7 @@ use self::barrier::Barrier;
 use self::propose::Proposer;
 use self::renew::Renewals;
 use crate::disk_space::DiskSpace;
+use crate::limits::LEADER_PAUSE;
 use crate::peer::Peers;
 use crate::raft::{NotLeader, Replica};
 use crate::view::Views;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) origin: u64,
     /// Whether reads may block for long enough to need a thread of their own.
     pub(crate) blocking_reads: bool,
+    /// Taken by such a read while it runs.
+    pub(crate) reads: Arc<Semaphore>,
     /// Told when a store fails.
     pub(crate) failed: signal::Sender<Option<String>>,
 }
@@ -85,6 +88,31 @@ impl Hosted {
             replica,
             machine,
             caught_up: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether it has applied, since it was opened, all that a leader had acknowledged at some time after that.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Relaxed)
+    }
+}
+
+/// Has the replica that was just put in place catch up once, whoever reads or not: only then is its node ready.
+async fn catch_up(group: Weak<Group>) {
+    loop {
+        let Some((group, hosted)) = group
+            .upgrade()
+            .and_then(|group| group.hosted().map(|hosted| (group, hosted)))
+        else {
+            return;
+        };
+        if hosted.is_caught_up() {
+            return;
+        }
+        let failed = group.barrier().await.is_err();
+        drop((group, hosted));
+        if failed {
+            tokio::time::sleep(LEADER_PAUSE).await;
         }
     }
 }
@@ -144,9 +172,13 @@ impl Group {
         self.hosted().is_some_and(|now| Arc::ptr_eq(&now, hosted))
     }
 
-    /// Puts a replica in place, or takes it away.
+    /// Puts a replica in place, or takes it away. Must be called within a runtime.
     pub(crate) fn host(&self, hosted: Option<Arc<Hosted>>) {
+        let is_new = hosted.is_some();
         *self.hosted.write().unwrap_or_else(PoisonError::into_inner) = hosted;
+        if is_new {
+            tokio::spawn(catch_up(Weak::clone(&self.this)));
+        }
     }
 
     /// Begins to watch a stream's tail.

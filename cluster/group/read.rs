@@ -1,7 +1,6 @@
 //! Reads, and what they renew.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use weir_mutant::Mutant;
 use weir_protocol::{
@@ -12,6 +11,7 @@ use weir_storage::Storage;
 
 use super::{Group, Hosted, renew};
 use crate::blocking::blocking;
+use crate::limits::READ_TIMEOUT;
 
 impl Group {
     /// Reads from the replica here, or asks a node that has one.
@@ -58,7 +58,7 @@ impl Group {
         let Some(hosted) = self.serving() else {
             return Ok(None);
         };
-        let must_wait = consistency == Consistency::Linearizable || !hosted.caught_up.load(Ordering::Relaxed);
+        let must_wait = consistency == Consistency::Linearizable || !hosted.is_caught_up();
         if !must_wait || weir_mutant::is(Mutant::ReadWithoutBarrier) {
             return Ok(Some(hosted));
         }
@@ -79,7 +79,17 @@ impl Group {
         if !self.shared.blocking_reads {
             return Ok(read(&*storage));
         }
-        let task = blocking(move || read(&*Arc::clone(&storage)));
+        // Slow reads must not take all threads: what is committed has to be applied meanwhile.
+        let turn = Arc::clone(&self.shared.reads).acquire_owned();
+        let turn = match tokio::time::timeout(READ_TIMEOUT, turn).await {
+            Ok(Ok(turn)) => turn,
+            _ => return Err(Fault::Overloaded),
+        };
+        let task = blocking(move || {
+            // It is read to the end even if nobody waits for it any more.
+            let _turn = turn;
+            read(&*storage)
+        });
         task.await.map_err(|error| Fault::Storage(error.to_string()))
     }
 }

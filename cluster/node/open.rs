@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch as signal;
+use tokio::sync::{Semaphore, watch as signal};
 use weir_journal::Journal;
 
 use super::Node;
@@ -19,6 +19,7 @@ use crate::control::{
 };
 use crate::fork;
 use crate::group::Shared;
+use crate::limits::READS_UNDER_WAY;
 use crate::peer::{Addresses, Peers};
 use crate::platform::{Network, Threads};
 use crate::raft::{RaftSettings, Replica, ReplicaOptions};
@@ -70,6 +71,7 @@ impl Node {
                 // Never 0, which means nobody.
                 origin: uuid::Uuid::new_v4().as_u64_pair().0 | 1,
                 blocking_reads: !home.in_memory,
+                reads: Arc::new(Semaphore::new(READS_UNDER_WAY)),
                 failed: fail.clone(),
             }),
             stores,

@@ -41,7 +41,7 @@ const ENTRIES: Bounds = Bounds {
 
 /// Of heartbeats. A disk that is full or stands still owes an answer to all of them, and those of all groups share a stream
 /// with votes and read indexes, which must still get through.
-const HEARTBEATS: Bounds = Bounds { waiting: 1, owed: 2 };
+const HEARTBEATS: Bounds = Bounds { waiting: 3, owed: 2 };
 
 /// Append requests of one stream between two nodes, kept in order per replica.
 pub(crate) struct Appends {

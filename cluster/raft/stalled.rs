@@ -147,9 +147,12 @@ async fn unanswered_heartbeats_leave_room_for_others() {
             .await
             .is_err()
     );
-    let heartbeats: Vec<_> = (0..500)
-        .map(|_| tokio::spawn(send(Lane::Control, append(HEARTBEAT))))
-        .collect();
+    let mut heartbeats = Vec::new();
+    for _ in 0..500 {
+        heartbeats.push(tokio::spawn(send(Lane::Control, append(HEARTBEAT))));
+        // Each gets to openraft before the next one comes, as long as it takes any.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     let began = Instant::now();
     let unanswered = || heartbeats.iter().filter(|heartbeat| !heartbeat.is_finished()).count();
     while unanswered() > 8 {

@@ -1,5 +1,6 @@
 //! Starting nodes, and waiting for what must come.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -194,25 +195,34 @@ pub(crate) async fn append(node: &Node, stream: &str, text: &str) -> Appended {
 /// every test with several nodes, with all nodes that are in use.
 pub(crate) async fn replicas_are_equal(nodes: &[Node]) {
     let groups = nodes[0].admin().groups().await;
-    let groups = groups.iter().map(|group| (group.id, group.replicas.len()));
-    for (group, replicas) in std::iter::once((0, nodes.len())).chain(groups) {
-        until("the replicas of a group are at the same index", || async {
-            let mut hashes = std::collections::BTreeMap::new();
-            let mut answers = 0;
+    for group in std::iter::once(0).chain(groups.iter().map(|group| group.id)) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            // The state on this node may still be that of a move that is over.
+            let groups = nodes[0].admin().groups().await;
+            let placed = groups.iter().find(|known| known.id == group);
+            let replicas = placed.map_or(nodes.len(), |known| known.replicas.len());
+            let mut states = Vec::new();
             for node in nodes {
-                if let Ok(state) = node.admin().state_hash(group).await {
-                    let known = hashes.entry(state.applied).or_insert_with(|| state.hash.clone());
-                    assert_eq!(
-                        *known, state.hash,
-                        "group {group} on node {} at {}",
-                        state.node, state.applied
-                    );
-                    answers += 1;
-                }
+                states.extend(node.admin().state_hash(group).await.ok());
             }
-            answers == replicas && hashes.len() == 1
-        })
-        .await;
+            let hashes: BTreeMap<_, _> = states.iter().map(|state| (state.applied, &state.hash)).collect();
+            for state in &states {
+                assert_eq!(
+                    *hashes[&state.applied], state.hash,
+                    "group {group} on node {} at {}",
+                    state.node, state.applied
+                );
+            }
+            if states.len() == replicas && hashes.len() == 1 {
+                break;
+            }
+            assert!(
+                Instant::now() < end,
+                "of {replicas} replicas of a group some are not at the same index: {states:?}, {groups:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::app::App;
+use crate::body::Incoming;
 use crate::limits::MAX_TARGET_BYTES;
 use crate::meters::Operation;
 use crate::problem::{Code, Problem};
@@ -49,7 +50,11 @@ pub(crate) async fn pass<F: Future<Output = Response>>(
     let is_head = request.method() == Method::HEAD;
     let span = tracing::debug_span!("request", method = %request.method(), operation = operation.label());
     let mut response = match refuse(&request) {
-        Some(problem) => problem.into_response(),
+        Some(problem) => {
+            let (parts, body) = request.into_parts();
+            Incoming::new(&parts.headers, body).linger();
+            problem.into_response()
+        }
         None if request.method() == Method::OPTIONS => preflight(),
         None => inner(request).instrument(span.clone()).await,
     };

@@ -16,7 +16,7 @@ pub(crate) const MAX_HEADER_FIELDS: usize = 100;
 pub(crate) const MAX_H2_HEADER_LIST_BYTES: u32 = 32 * 1024;
 
 /// The most HTTP/2 streams that one connection may have open.
-pub(crate) const MAX_H2_STREAMS: u32 = 1024;
+pub(crate) const MAX_H2_STREAMS: u32 = 128;
 
 /// HTTP/2 receive windows, in bytes: of one stream and of the whole connection.
 pub(crate) const H2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -33,7 +33,7 @@ pub(crate) const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many connections beyond the largest number are open to tell their clients so, and for how long.
-pub(crate) const MAX_REFUSALS: usize = 64;
+pub(crate) const MAX_REFUSALS: usize = 32;
 pub(crate) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How much of a body that is already refused is still read, so that the client gets to see the answer.

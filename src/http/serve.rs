@@ -29,8 +29,8 @@ use crate::shutdown::ShutdownSignal;
 /// How connections are bounded.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// How many may be open. The requests of further ones are refused with 503 and the connection ends; beyond some
-    /// dozens of those, connections are cut without an answer.
+    /// How many may be open. Of some dozens of further ones the requests are marked, for the service to refuse, and they end
+    /// after a moment; the others are cut at once.
     pub max_connections: usize,
     /// How long a request's head may take to arrive on HTTP/1.1, which is also how long a connection may be idle. Such a
     /// connection is closed without an answer.

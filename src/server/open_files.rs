@@ -23,7 +23,8 @@ pub(crate) fn raise_limit() -> Option<u64> {
 /// How many connections clients may have, where `limit` is that of open files and `wanted` that of the configuration, 0
 /// meaning as many as can be. The rest is for the storage, whose files must open at any time, and for other nodes.
 pub(crate) fn max_connections(limit: Option<u64>, wanted: u64) -> usize {
-    let most = limit.map_or(u64::MAX, |limit| limit - (limit / 4).min(MOST_KEPT));
+    let kept = |limit: u64| (limit / 4).min(MOST_KEPT) + OTHERS;
+    let most = limit.map_or(u64::MAX, |limit| limit.saturating_sub(kept(limit)).max(1));
     if wanted > most {
         tracing::warn!(
             wanted,
@@ -38,6 +39,9 @@ pub(crate) fn max_connections(limit: Option<u64>, wanted: u64) -> usize {
 /// The most files that are kept from clients: those of 1,024 groups, with what snapshots and the journal need.
 const MOST_KEPT: u64 = 4096;
 
+/// Connections of operators, and those that are refused.
+const OTHERS: u64 = 128;
+
 #[cfg(test)]
 mod tests {
     use super::max_connections;
@@ -45,10 +49,11 @@ mod tests {
     #[test]
     fn the_storage_keeps_its_files() {
         for (limit, wanted, connections) in [
-            (Some(1024), 0, 768),
+            (Some(64), 0, 1),
+            (Some(1024), 0, 640),
             (Some(1024), 100, 100),
-            (Some(1024), 1000, 768),
-            (Some(1_000_000), 0, 995_904),
+            (Some(1024), 1000, 640),
+            (Some(1_000_000), 0, 995_776),
             (None, 0, usize::MAX),
             (None, 5, 5),
         ] {

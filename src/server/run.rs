@@ -27,7 +27,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const ADMIN_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Connections that operators, probes and scrapers may have.
-const MAX_ADMIN_CONNECTIONS: usize = 256;
+const MAX_ADMIN_CONNECTIONS: usize = 64;
 
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 

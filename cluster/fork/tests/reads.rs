@@ -1,6 +1,7 @@
 //! What a fork answers whose bytes are in several groups.
 
 use super::*;
+use crate::limits::NEAR_SUB_OFFSET;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_go_on_across_groups_and_stop_at_their_limit() {
@@ -81,6 +82,11 @@ async fn boundaries_may_lie_in_what_the_source_inherited() {
         assert_eq!(end("across", 0, 3).await, Ok(19));
         assert_eq!(end("all", 0, 4).await, Ok(22));
         assert_eq!(end("too-many", 0, 5).await, Err(CreateError::ForkSubOffsetOvershoot));
+        let far = NEAR_SUB_OFFSET + 1;
+        assert_eq!(
+            end("far-too-many", 0, far).await,
+            Err(CreateError::ForkSubOffsetOvershoot)
+        );
         assert_eq!(end("inside", 3, 0).await, Err(CreateError::ForkOffsetInvalid));
         assert_eq!(end("beyond", 23, 0).await, Err(CreateError::ForkOffsetBeyondTail));
         let again = world.create(&name("across"), fork(&middle, Some(0), 3)).await.unwrap();
@@ -92,5 +98,43 @@ async fn boundaries_may_lie_in_what_the_source_inherited() {
             world.read(&name("across"), inside, 9).await,
             Err(ReadError::OffsetInvalid)
         );
+    }
+}
+
+/// They are counted before anything is proposed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boundary_may_be_many_messages_away() {
+    let world = World::new().await;
+    let json = ContentType::parse("application/json").unwrap();
+    let source = world.name("s", 0);
+    let created = Create {
+        content_type: Some(json),
+        ..text()
+    };
+    world.made(&source, created).await;
+    let count = 3 * NEAR_SUB_OFFSET;
+    let messages = vec!["1,"; usize::try_from(count).unwrap()];
+    let all = append("application/json", &messages);
+    world.router().append(&source, all).await.unwrap();
+    for group in [0, 5] {
+        for (sub_offset, expected) in [
+            (NEAR_SUB_OFFSET, Ok(2 * NEAR_SUB_OFFSET)),
+            (NEAR_SUB_OFFSET + 1, Ok(2 * NEAR_SUB_OFFSET + 2)),
+            (count, Ok(2 * count)),
+            (count + 1, Err(CreateError::ForkSubOffsetOvershoot)),
+            (u64::MAX, Err(CreateError::ForkSubOffsetOvershoot)),
+        ] {
+            let name = world.name(&format!("n-{group}-{sub_offset}"), group);
+            let created = world.create(&name, fork(&source, Some(0), sub_offset)).await;
+            assert_eq!(
+                created.map(|created| created.next_offset.position()),
+                expected,
+                "{name}"
+            );
+            if expected.is_ok() {
+                let again = world.create(&name, fork(&source, Some(0), sub_offset)).await.unwrap();
+                assert_eq!(again.status, CreateStreamResult::AlreadyExists);
+            }
+        }
     }
 }

@@ -20,6 +20,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use weir_cluster::NotReady;
+
 use crate::telemetry::Metrics;
 use problem::{Code, Problem};
 
@@ -99,15 +101,17 @@ async fn livez() -> Response {
 
 /// Whether requests should come here.
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let has_replicas = || admin.readiness.node().is_some_and(weir_cluster::Admin::is_ready);
-    match admin.readiness.phase() {
-        Phase::Ready if has_replicas() => text(StatusCode::OK, "ready\n"),
-        Phase::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "starting: replicas are missing here\n"),
-        Phase::Starting => text(
+    match (admin.readiness.phase(), admin.readiness.node()) {
+        (Phase::Ready, Some(node)) => match node.is_ready() {
+            Ok(()) => text(StatusCode::OK, "ready\n"),
+            Err(NotReady::TakenOut) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", NotReady::TakenOut)),
+            Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("starting: {reason}\n")),
+        },
+        (Phase::Starting | Phase::Ready, _) => text(
             StatusCode::SERVICE_UNAVAILABLE,
             "starting: the node recovers, or waits for the others\n",
         ),
-        Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining: the process ends\n"),
+        (Phase::Draining, _) => text(StatusCode::SERVICE_UNAVAILABLE, "draining: the process ends\n"),
     }
 }
 
@@ -119,7 +123,7 @@ async fn render(State(admin): State<Admin>) -> Response {
     (headers, admin.metrics.render()).into_response()
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response {
+fn text(status: StatusCode, text: impl IntoResponse) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     (status, headers, text).into_response()
 }

@@ -18,6 +18,7 @@ pub(super) struct Status {
     pub(super) groups_without_leader: Vec<u64>,
     pub(super) moves: usize,
     pub(super) wanted_replicas: usize,
+    pub(super) silent_nodes: Vec<u64>,
     pub(super) settled: bool,
     pub(super) nodes: Vec<Node>,
 }
@@ -64,6 +65,7 @@ pub(super) struct Group {
 pub(super) struct Replica {
     pub(super) id: u64,
     pub(super) node: u64,
+    pub(super) answers: bool,
     pub(super) lag: Option<u64>,
 }
 

@@ -166,7 +166,7 @@ pub(super) async fn replace(client: &Client, args: &ReplaceArgs, json: bool) -> 
 async fn leaving(client: &Client, node: u64, wait: bool, json: bool, answer: &Value) -> Result<(), ClientError> {
     if !wait {
         let text = format!(
-            "the replicas of node {node} move away; `weir cluster nodes` says when it may be removed, or repeat this with --wait"
+            "the replicas of node {node} move away as far as others can take them; `weir cluster nodes` says when it may be removed, or repeat this with --wait"
         );
         return report(json, answer, &text);
     }

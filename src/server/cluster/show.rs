@@ -42,7 +42,11 @@ pub(super) async fn status(client: &Client, args: &StatusArgs, json: bool) -> Re
         status.groups,
         status.wanted_replicas,
         status.moves,
-        if status.settled { "yes" } else { "no" },
+        match (status.settled, status.silent_nodes.as_slice()) {
+            (true, _) => "yes".to_owned(),
+            (false, []) => "no".to_owned(),
+            (false, silent) => format!("no: no answer from node {}", numbers(silent)),
+        },
         nodes_table(&status.nodes)
     );
     report(json, &value, &text)
@@ -60,10 +64,11 @@ pub(super) struct GroupsArgs {
 fn pending(status: &Status) -> Option<String> {
     (!status.settled).then(|| {
         let without = status.groups_without_leader.len();
-        format!(
-            "not settled yet: {} moves under way, {without} groups without a leader",
-            status.moves
-        )
+        match (status.moves, without, status.silent_nodes.as_slice()) {
+            (0, 0, []) => "not settled yet: moves or votes in the meta group are about to change".to_owned(),
+            (0, 0, silent) => format!("not settled yet: no answer from node {}", numbers(silent)),
+            (moves, _, _) => format!("not settled yet: {moves} moves under way, {without} groups without a leader"),
+        }
     })
 }
 
@@ -107,6 +112,7 @@ pub(super) async fn groups(client: &Client, json: bool) -> Result<(), ClientErro
             .map_or_else(|| "none".to_owned(), |node| node.to_string());
         let replicas = group.replicas.iter().map(|replica| {
             let lag = match replica.lag {
+                _ if !replica.answers => " (no answer)".to_owned(),
                 Some(0) => String::new(),
                 Some(lag) => format!(" (lacks {lag})"),
                 None => " (unknown)".to_owned(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{ANY, LONG, Server, get, run};
+use crate::support::{ANY, LONG, Server, eventually, get, run};
 
 fn start_refused(dir: &Path, listen: &str, admin_listen: &str, code: i32) -> String {
     let dir = dir.to_str().unwrap();
@@ -33,7 +33,7 @@ fn the_admin_port_tells_health_and_metrics() {
     server.stream(&["create", "a-name-that-no-label-may-have"]).ok();
     server.stream(&["append", "a-name-that-no-label-may-have", "data"]).ok();
     assert_eq!(server.admin("/livez").0, 200);
-    assert_eq!(server.admin("/readyz").0, 200);
+    eventually("it is ready", || server.admin("/readyz").0 == 200);
     assert_eq!(server.admin("/nothing").0, 404);
     let (status, metrics) = server.admin("/metrics");
     assert_eq!(status, 200);
