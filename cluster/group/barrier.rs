@@ -68,9 +68,10 @@ pub(super) async fn run(group: Weak<Group>, mut waiting: mpsc::Receiver<Waiter>)
 }
 
 impl Group {
-    async fn round(&self, hosted: &Hosted) -> Result<(), Fault> {
+    async fn round(&self, hosted: &Arc<Hosted>) -> Result<(), Fault> {
         let deadline = Instant::now() + READ_TIMEOUT;
-        loop {
+        // Whoever takes the replica away waits until nobody holds it.
+        while self.still_hosts(hosted) {
             if let Some(index) = self.read_index(hosted).await {
                 let applied = tokio::time::timeout_at(deadline, hosted.replica.applied(index));
                 return match applied.await {
@@ -89,6 +90,7 @@ impl Group {
                 Some(_) => tokio::time::sleep(LEADER_PAUSE).await,
             }
         }
+        Err(NO_LEADER)
     }
 
     /// The index that the leader says; `None` when nobody leads, or not any more.

@@ -99,19 +99,12 @@ impl Hosted {
 
 /// Has the replica that was just put in place catch up once, whoever reads or not: only then is its node ready.
 async fn catch_up(group: Weak<Group>) {
-    loop {
-        let Some((group, hosted)) = group
-            .upgrade()
-            .and_then(|group| group.hosted().map(|hosted| (group, hosted)))
-        else {
-            return;
-        };
-        if hosted.is_caught_up() {
+    while let Some(group) = group.upgrade() {
+        if group.hosted().is_none_or(|hosted| hosted.is_caught_up()) {
             return;
         }
-        let failed = group.barrier().await.is_err();
-        drop((group, hosted));
-        if failed {
+        if group.barrier().await.is_err() {
+            drop(group);
             tokio::time::sleep(LEADER_PAUSE).await;
         }
     }
