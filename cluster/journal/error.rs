@@ -67,7 +67,7 @@ pub enum SubmitError {
     /// The replica is being removed.
     #[error("the replica was removed")]
     Removed,
-    /// The queue is full, in a journal that its caller drives step by step.
+    /// The queue is full, in a journal whose callers must not wait, or that is driven step by step.
     #[error("the journal's queue is full")]
     Busy,
 }

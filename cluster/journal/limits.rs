@@ -56,8 +56,11 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Above this many segments the live records of the oldest are rewritten forward.
     pub max_segments: usize,
-    /// Bytes that may wait for the writer before callers block.
+    /// Bytes that may wait for the writer before callers wait, too.
     pub queue_bytes: u64,
+    /// Whether entries for which the queue has no room wait in the call. Otherwise they are refused as busy, for callers
+    /// whose thread must not stand still.
+    pub waits_for_room: bool,
     /// Largest frame written and synced at once, in bytes.
     pub frame_bytes: u64,
     /// Budget of the cache of recent entries, for the whole node, in bytes.
@@ -84,6 +87,7 @@ impl Options {
             segment_bytes: 64 << 20,
             max_segments: 16,
             queue_bytes: 32 << 20,
+            waits_for_room: true,
             frame_bytes: 8 << 20,
             cache_bytes: 64 << 20,
             space_retry: Duration::from_millis(500),

@@ -214,6 +214,11 @@ impl Shared {
             if !self.blocking {
                 return Err(SubmitError::Busy);
             }
+            if !self.options.waits_for_room {
+                core.urgent = true;
+                self.work.notify_one();
+                return Err(SubmitError::Busy);
+            }
             core = self.wait_for_room(core);
         }
     }

@@ -33,6 +33,8 @@ pub(super) async fn open_journal(
         node: identity.uuid.0.to_be_bytes(),
     });
     options.cache_bytes = JOURNAL_CACHE_BYTES;
+    // Those who append are the runtime's own threads.
+    options.waits_for_room = false;
     let disk: Arc<dyn Disk> = if in_memory {
         // Segments are filled with zeros ahead, which in memory only costs time.
         options.segment_bytes = 32 << 20;

@@ -27,6 +27,9 @@ const MAX_READ_BYTES: u64 = 4 * 1024 * 1024;
 /// How long an append waits before it looks for space again.
 const SPACE_PAUSE: Duration = Duration::from_millis(100);
 
+/// The pause before entries are given to a journal again whose queue had no room for them: the disk is busy with 32 MiB.
+const ROOM_PAUSE: Duration = Duration::from_millis(2);
+
 /// One replica's part of the journal.
 #[derive(Clone)]
 pub(super) struct LogStore {
@@ -262,8 +265,8 @@ impl LogStore {
                 }
             });
             match self.journal.append(self.key, entries.clone(), done) {
-                // A journal without threads says so where it would wait otherwise.
-                Err(SubmitError::StorageFull | SubmitError::Busy) => tokio::time::sleep(SPACE_PAUSE).await,
+                Err(SubmitError::StorageFull) => tokio::time::sleep(SPACE_PAUSE).await,
+                Err(SubmitError::Busy) => tokio::time::sleep(ROOM_PAUSE).await,
                 result => return result.map_err(submit_error),
             }
         }

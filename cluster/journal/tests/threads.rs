@@ -128,10 +128,11 @@ fn closing_completes_what_was_submitted() {
     assert!(journal.read(key(1), 0..1, 1).is_err());
 }
 
-/// The real disk, with a switch for failing syncs and one for a full disk.
+/// The real disk, with switches for failing syncs, for syncs that last, and for a full disk.
 #[derive(Clone, Default)]
 struct Switched {
     sync_fails: Arc<AtomicBool>,
+    sync_lasts: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
 }
 
@@ -183,6 +184,9 @@ impl DiskFile for SwitchedFile {
         self.0.write_at(bytes, offset)
     }
     fn sync(&self) -> io::Result<()> {
+        while self.1.sync_lasts.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         match self.1.sync_fails.load(Ordering::Relaxed) {
             true => Err(io::Error::other("the disk failed")),
             false => self.0.sync(),
@@ -232,6 +236,50 @@ fn a_failed_sync_stops_the_journal_for_good() {
     );
     let refused = journal.save_vote(key(1), Bytes::from_static(b"v"), ignore());
     assert!(matches!(refused, Err(SubmitError::Failed(_))));
+}
+
+#[test]
+fn callers_that_must_not_wait_are_told_that_there_is_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Switched::default();
+    let options = Options {
+        waits_for_room: false,
+        ..options()
+    };
+    let (journal, _) = open_threads(dir.path(), options, disk.clone());
+    // Not even for the first segment.
+    let began = Instant::now();
+    let patient = |index, payload: Vec<u8>| {
+        loop {
+            let (done, answer) = channel();
+            match journal.append(key(1), vec![entry(index, payload.clone())], done) {
+                Ok(()) => return answer,
+                Err(error) => assert!(matches!(error, SubmitError::Busy) && began.elapsed() < WAIT, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    patient(0, vec![1]).recv_timeout(WAIT).unwrap().unwrap();
+    disk.sync_lasts.store(true, Ordering::Relaxed);
+    let mut answers = Vec::new();
+    let mut refused = 0;
+    for index in 1..1000 {
+        let (done, answer) = channel();
+        match journal.append(key(1), vec![entry(index, vec![1; 1000])], done) {
+            Ok(()) => answers.push(answer),
+            Err(SubmitError::Busy) => {
+                refused = index;
+                break;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(refused > 0, "nothing was refused");
+    disk.sync_lasts.store(false, Ordering::Relaxed);
+    for answer in answers {
+        answer.recv_timeout(WAIT).unwrap().unwrap();
+    }
+    patient(refused, vec![1]).recv_timeout(WAIT).unwrap().unwrap();
 }
 
 #[test]
