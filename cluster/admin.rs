@@ -22,6 +22,8 @@ pub struct Admin {
     node: NodeId,
     /// Held while a state is read for its hash: one at a time is enough of a load.
     hashing: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the replicas of all groups are asked how they are, on the way that heartbeats take.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why an order was not carried out.
@@ -177,6 +179,7 @@ impl Admin {
             peers,
             node,
             hashing: Arc::default(),
+            asking: Arc::default(),
         }
     }
 
@@ -292,6 +295,7 @@ impl Admin {
 
     /// The groups, with who leads them as far as they answer.
     pub async fn groups(&self) -> Vec<GroupStatus> {
+        let _turn = self.asking.lock().await;
         let state = self.state();
         let asked = state.groups().iter().map(|(id, info)| self.group(*id, info));
         futures_util::future::join_all(asked).await

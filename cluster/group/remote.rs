@@ -69,7 +69,7 @@ impl Group {
                     to: replica,
                 };
                 let left = deadline.saturating_duration_since(Instant::now());
-                let lane = if kind == Kind::Wait { Lane::Watch } else { Lane::Client };
+                let lane = if kind == Kind::Wait { Lane::Watch } else { Lane::Read };
                 let call = self.shared.peers.call(address, lane, kind, body.clone(), left);
                 if let Ok(answer) = call.await {
                     return R::decode(answer).map_err(|_| NOBODY);

@@ -8,7 +8,7 @@ use weir_protocol::{Consistency, Fault, Read, StreamName, Timestamp};
 use weir_storage::Op;
 
 use super::Group;
-use crate::limits::{MAX_WAITING_RENEWALS, RENEWAL_INTERVAL, RENEWAL_URGENT_MS};
+use crate::limits::{MAX_BATCH_COMMANDS, MAX_WAITING_RENEWALS, RENEWAL_INTERVAL, RENEWAL_URGENT_MS};
 
 /// Renewals that are not proposed yet: when each stream was read last.
 #[derive(Default)]
@@ -83,14 +83,24 @@ pub(super) async fn run(group: Weak<Group>) {
     }
 }
 
-/// Proposes what was collected. What the group does not take is collected again: a renewal must not get lost.
+/// Proposes what was collected, a batch at a time: writes find room beside it. What the group does not take is collected again: a renewal must not get lost.
 pub(super) async fn flush(group: &Group) {
-    let waiting = group.renewals.take();
-    let proposals = waiting.into_iter().map(|(name, at)| async move {
-        let proposed = group.propose_at(Op::Touch(name.clone()), at).await;
+    let waiting: Vec<_> = group.renewals.take().into_iter().collect();
+    let propose = async |(name, at): &(StreamName, Timestamp)| {
+        let proposed = group.propose_at(Op::Touch(name.clone()), *at).await;
         if proposed.is_err() {
-            group.renewals.collect(&name, at);
+            group.renewals.collect(name, *at);
         }
-    });
-    futures_util::future::join_all(proposals).await;
+        proposed.is_ok()
+    };
+    let mut pieces = waiting.chunks(MAX_BATCH_COMMANDS);
+    for piece in &mut pieces {
+        let taken = futures_util::future::join_all(piece.iter().map(&propose)).await;
+        if !taken.contains(&true) {
+            break;
+        }
+    }
+    for (name, at) in pieces.flatten() {
+        group.renewals.collect(name, *at);
+    }
 }

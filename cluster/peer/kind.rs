@@ -81,8 +81,10 @@ pub(crate) enum Lane {
     Control,
     /// Log entries.
     Bulk,
-    /// Clients' reads and writes.
+    /// Clients' writes.
     Client,
+    /// Clients' reads: many large answers may wait for the line, behind which no write's answer must.
+    Read,
     /// Questions that are answered when something changes.
     Watch,
     /// Snapshots.
@@ -90,7 +92,14 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
-    const ALL: [Self; 5] = [Self::Control, Self::Bulk, Self::Client, Self::Watch, Self::Snapshot];
+    const ALL: [Self; 6] = [
+        Self::Control,
+        Self::Bulk,
+        Self::Client,
+        Self::Read,
+        Self::Watch,
+        Self::Snapshot,
+    ];
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|lane| lane.name() == name)
@@ -101,6 +110,7 @@ impl Lane {
             Self::Control => "control",
             Self::Bulk => "bulk",
             Self::Client => "client",
+            Self::Read => "read",
             Self::Watch => "watch",
             Self::Snapshot => "snapshot",
         }

@@ -51,6 +51,9 @@ pub struct SettingsError {
     pub allowed: &'static str,
 }
 
+/// What comes from another node in one message, with room for what is around it.
+const READ_CEILING_BYTES: u64 = 64 << 20;
+
 /// The largest body that the payload's 32-bit lengths can frame, with room for JSON's commas.
 const BODY_CEILING_BYTES: u64 = 1 << 30;
 
@@ -71,7 +74,11 @@ impl Settings {
                 self.max_inflight_body_bytes >= self.max_body_bytes,
                 "at least max_body_bytes",
             ),
-            ("max_read_bytes", self.max_read_bytes > 0, "at least 1 byte"),
+            (
+                "max_read_bytes",
+                (1..=READ_CEILING_BYTES).contains(&self.max_read_bytes),
+                "from 1 to 67108864 bytes",
+            ),
             ("long_poll_timeout", !self.long_poll_timeout.is_zero(), "longer than 0"),
             ("sse_max_duration", !self.sse_max_duration.is_zero(), "longer than 0"),
             ("sse_keep_alive", !self.sse_keep_alive.is_zero(), "longer than 0"),

@@ -204,7 +204,8 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         name: "max_read_bytes",
-        kind: Kind::Integer { min: 1, max: GIB },
+        // An answer of another node has to fit into one message between nodes.
+        kind: Kind::Integer { min: 1, max: 64 * MIB },
         default: "4194304",
         help: "The most stored bytes in one catch-up answer",
     },
