@@ -83,7 +83,8 @@ pub(super) async fn run(group: Weak<Group>) {
     }
 }
 
-/// Proposes what was collected, a batch at a time: writes find room beside it. What the group does not take is collected again: a renewal must not get lost.
+/// Proposes what was collected, a batch at a time: writes find room beside it. What the group does not take is collected
+/// again: a renewal must not get lost.
 pub(super) async fn flush(group: &Group) {
     let waiting: Vec<_> = group.renewals.take().into_iter().collect();
     let propose = async |(name, at): &(StreamName, Timestamp)| {

@@ -10,7 +10,7 @@ use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use weir_journal::ReplicaKey;
+use weir_journal::{Journal, ReplicaKey};
 use weir_proto::entry;
 use weir_proto::peer::Frame;
 use weir_proto::raft as pb;
@@ -22,12 +22,12 @@ use crate::group::{StoreKind, StreamsMachine};
 use crate::peer::{Addresses, Dispatch, Incoming, Kind, Lane, Peers, Reply, Status, serve};
 use crate::platform::{Network, PeerListener};
 
-const CLUSTER: &str = "a cluster";
+pub(super) const CLUSTER: &str = "a cluster";
 
-const KEY: ReplicaKey = ReplicaKey { group: 1, replica: 1 };
+pub(super) const KEY: ReplicaKey = ReplicaKey { group: 1, replica: 1 };
 
 /// Until then everything that should come has come, and nothing that happens at leisure.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An append request that waits for its answer.
 struct Asked {
@@ -151,6 +151,26 @@ async fn start(is_holding: &Arc<AtomicBool>) -> (String, Held) {
     (address, held)
 }
 
+/// The first replica of three, on a node that finds others at `addresses`. Heartbeats of its own accord, elections and the
+/// deadline of a read are far away.
+pub(super) async fn open_calm(journal: Arc<Journal>, addresses: Addresses) -> Arc<Replica> {
+    let machine = StreamsMachine::open(Arc::new(MemoryStorage::new()), StoreKind::Fixed, Arc::default()).unwrap();
+    let opened = Replica::open(ReplicaOptions {
+        group: KEY.group,
+        replica: KEY.replica,
+        journal,
+        peers: Arc::new(Peers::new(CLUSTER.to_owned(), 1, Arc::new(addresses), Network::Tcp)),
+        machine: Arc::new(machine),
+        settings: RaftSettings {
+            heartbeat: PATIENCE,
+            election_timeout: PATIENCE * 3,
+        },
+        keep_log_bytes: 1 << 20,
+        founders: Some(BTreeMap::from([(1, 1), (2, 2), (3, 3)])),
+    });
+    opened.await.unwrap()
+}
+
 /// As it is after a pause: what the others answered before lies in the leader's sockets, they may follow another one by
 /// now, and somebody asks this one for a read.
 #[tokio::test(flavor = "multi_thread")]
@@ -161,22 +181,7 @@ async fn answers_to_what_was_sent_before_a_read_do_not_confirm_it() {
     let (third, mut on_third) = start(&is_holding).await;
     let addresses = Addresses::default();
     addresses.update([(2, second), (3, third)]);
-    let machine = StreamsMachine::open(Arc::new(MemoryStorage::new()), StoreKind::Fixed, Arc::default()).unwrap();
-    let opened = Replica::open(ReplicaOptions {
-        group: KEY.group,
-        replica: KEY.replica,
-        journal: open_journal(&dir),
-        peers: Arc::new(Peers::new(CLUSTER.to_owned(), 1, Arc::new(addresses), Network::Tcp)),
-        machine: Arc::new(machine),
-        // Heartbeats of their own accord, and the deadline of a read, are far away.
-        settings: RaftSettings {
-            heartbeat: PATIENCE,
-            election_timeout: PATIENCE * 3,
-        },
-        keep_log_bytes: 1 << 20,
-        founders: Some(BTreeMap::from([(1, 1), (2, 2), (3, 3)])),
-    });
-    let replica = opened.await.unwrap();
+    let replica = open_calm(open_journal(&dir), addresses).await;
     replica.raft().trigger().elect(false).await.unwrap();
     let first = async {
         while replica.write(&entry::Batch::default()).await.is_err() {

@@ -1,7 +1,6 @@
 //! A follower whose disk stands still owes an answer to every heartbeat, and must not let that fill the stream that they
 //! share with votes and read indexes.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -10,19 +9,14 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use weir_journal::{Identity, Journal, MIN_SEGMENT_BYTES, Options, RealDisk, ReplicaKey};
+use weir_journal::{Identity, Journal, MIN_SEGMENT_BYTES, Options, RealDisk};
 use weir_proto::peer::Frame;
 use weir_proto::raft as pb;
-use weir_storage::MemoryStorage;
 
-use super::{Appends, RaftSettings, Replica, ReplicaOptions};
-use crate::group::{StoreKind, StreamsMachine};
+use super::confirm::{CLUSTER, KEY, PATIENCE, open_calm};
+use super::{Appends, Replica};
 use crate::peer::{Address, Addresses, CallError, Dispatch, Incoming, Kind, Lane, Peers, Reply, Status, serve};
 use crate::platform::Network;
-
-const CLUSTER: &str = "a cluster";
-const KEY: ReplicaKey = ReplicaKey { group: 1, replica: 1 };
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node with one replica.
 struct Node(Arc<Replica>);
@@ -104,21 +98,7 @@ async fn unanswered_heartbeats_leave_room_for_others() {
             std::thread::sleep(Duration::from_millis(1));
         }
     });
-    let machine = StreamsMachine::open(Arc::new(MemoryStorage::new()), StoreKind::Fixed, Arc::default()).unwrap();
-    let replica = Replica::open(ReplicaOptions {
-        group: KEY.group,
-        replica: KEY.replica,
-        journal,
-        peers: Arc::new(Peers::new(CLUSTER.to_owned(), 1, Arc::default(), Network::Tcp)),
-        machine: Arc::new(machine),
-        settings: RaftSettings {
-            heartbeat: PATIENCE,
-            election_timeout: PATIENCE * 3,
-        },
-        keep_log_bytes: 1 << 20,
-        founders: Some(BTreeMap::from([(1, 1), (2, 2), (3, 3)])),
-    });
-    let replica = replica.await.unwrap();
+    let replica = open_calm(journal, Addresses::default()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = Addresses::default();
     addresses.update([(1, listener.local_addr().unwrap().to_string())]);
