@@ -2,10 +2,12 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use weir_protocol::{ContentType, ETag, Offset, ReadResult, headers, json};
 
+use crate::outflow::Claim;
 use crate::{chunks, compression};
 
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -70,26 +72,27 @@ pub(crate) enum Range {
     Moving,
 }
 
-/// 200 with the messages. The stored bytes are shared, not copied.
-pub(crate) fn data(result: &ReadResult, range: Range) -> Response {
+/// 200 with the messages. The stored bytes are shared, not copied, and `claim` is kept until they have left.
+pub(crate) fn data(result: &ReadResult, range: Range, claim: Claim) -> Response {
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
     describe(headers, result, range);
     set_content_type(headers, &result.content_type);
-    let pieces = result.runs.iter().map(|run| run.payload.clone()).collect();
+    let mut pieces: Vec<Bytes> = result.runs.iter().map(|run| run.payload.clone()).collect();
+    claim.held_by(&mut pieces);
     let is_json = result.content_type.is_json();
     *response.body_mut() = chunks::body(if is_json { json::array(pieces) } else { pieces });
     response
 }
 
 /// As [`data`], open to compression, and 304 when the client has this very answer.
-pub(crate) fn catch_up(result: &ReadResult, range: Range, request: &HeaderMap) -> Response {
+pub(crate) fn catch_up(result: &ReadResult, range: Range, request: &HeaderMap, claim: Claim) -> Response {
     let mut response = if range == Range::Fixed && is_known(request, result.etag()) {
         let mut response = empty(StatusCode::NOT_MODIFIED);
         describe(response.headers_mut(), result, range);
         response
     } else {
-        data(result, range)
+        data(result, range, claim)
     };
     if compression::is_worthwhile(&result.content_type) {
         response

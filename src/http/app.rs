@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 use weir_protocol::{Clock, Streams, cursor};
 
-use crate::body::{Allowance, BodyBudget};
+use crate::body::Allowance;
+use crate::budget::Budget;
+use crate::limits::JSON_SPLITS;
 use crate::live::broadcast::Audiences;
 use crate::live::hub::Hub;
 use crate::meters::Meters;
@@ -23,7 +26,10 @@ pub(crate) struct App {
     pub(crate) hub: Hub,
     pub(crate) audiences: Audiences,
     pub(crate) meters: Meters,
-    body_budget: BodyBudget,
+    body_budget: Arc<Budget>,
+    pub(crate) answer_budget: Arc<Budget>,
+    /// Turns to split large JSON bodies.
+    pub(crate) splits: Semaphore,
     /// `None` when the setting is no header value; [`Settings::validate`] refuses that.
     pub(crate) cors_allow_origin: Option<HeaderValue>,
     jitter: RandomState,
@@ -47,7 +53,9 @@ impl App {
             clock,
             shutdown,
             meters: Meters::default(),
-            body_budget: BodyBudget::new(settings.max_inflight_body_bytes),
+            body_budget: Budget::new(settings.max_inflight_body_bytes),
+            answer_budget: Budget::new(settings.max_inflight_answer_bytes),
+            splits: Semaphore::new(JSON_SPLITS),
             cors_allow_origin: HeaderValue::from_str(&settings.cors_allow_origin).ok(),
             settings,
             jitter: RandomState::new(),

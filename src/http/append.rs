@@ -11,6 +11,7 @@ use weir_protocol::{
 
 use crate::app::{App, Shared};
 use crate::body::Incoming;
+use crate::budget::Reservation;
 use crate::problem::{Code, Problem};
 use crate::{answer, framing, request};
 
@@ -29,8 +30,8 @@ pub(crate) async fn handle(State(app): State<Shared>, request: Request) -> Respo
 async fn append(app: &App, parts: &Parts, body: &mut Incoming) -> Result<Response, Problem> {
     let name = request::stream_name(&parts.uri)?;
     let mut append = parse(&parts.headers)?;
-    let (bytes, _reservation) = body.receive(app.allowance()).await?;
-    if bytes.is_empty() {
+    let received = body.receive(app.allowance()).await?;
+    if received.0.is_empty() {
         if !append.close {
             return Err(Problem::new(
                 Code::EmptyBody,
@@ -38,7 +39,7 @@ async fn append(app: &App, parts: &Parts, body: &mut Incoming) -> Result<Respons
             ));
         }
     } else {
-        let framed = frame(&parts.headers, bytes).await;
+        let framed = frame(app, &parts.headers, received).await;
         let (content_type, payload) = match framed {
             Ok(framed) => framed,
             Err(problem) => return Err(sooner(app, &name, &parts.headers, problem).await),
@@ -75,13 +76,13 @@ fn parse(headers: &HeaderMap) -> Result<Append, Problem> {
 
 /// The type is looked at only when there is a body: a close without one succeeds whatever type a client library
 /// attaches to it. Whether it is the stream's type is decided with the append, after whether the stream is closed.
-async fn frame(headers: &HeaderMap, body: Bytes) -> Result<(ContentType, Payload), Problem> {
+async fn frame(app: &App, headers: &HeaderMap, body: (Bytes, Reservation)) -> Result<(ContentType, Payload), Problem> {
     let content_type = request::header(headers, "content-type")?
         .filter(|text| !text.is_empty())
         .ok_or_else(|| Problem::new(Code::MissingContentType, "name the stream's content type"))?;
     let content_type =
         ContentType::parse(content_type).map_err(|error| Problem::of(Code::InvalidContentType, &error))?;
-    let payload = framing::frame(&content_type, body).await?;
+    let payload = framing::frame(app, &content_type, body).await?;
     if payload.is_empty() {
         return Err(Problem::new(
             Code::EmptyJsonArray,

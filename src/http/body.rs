@@ -1,6 +1,6 @@
 //! Receiving a request's body: whole, under a limit, a deadline and a budget that all requests share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use crate::budget::{Budget, OverBudget, Reservation};
 use crate::limits::{LINGER_BYTES, LINGER_TIMEOUT};
 
 /// Why there is no body.
@@ -34,51 +35,9 @@ pub(crate) enum BodyError {
     OverBudget,
 }
 
-/// The memory that the bodies of all requests may take together. One number that requests count up and down: nobody
-/// waits for memory, so nothing has to be queued or locked.
-#[derive(Debug)]
-pub(crate) struct BodyBudget {
-    limit: u64,
-    used: AtomicU64,
-}
-
-impl BodyBudget {
-    pub(crate) fn new(bytes: u64) -> Self {
-        Self {
-            limit: bytes,
-            used: AtomicU64::new(0),
-        }
-    }
-}
-
-/// What one request holds of the budget, in bytes; given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Reservation<'a> {
-    budget: &'a BodyBudget,
-    bytes: u64,
-}
-
-impl<'a> Reservation<'a> {
-    fn new(budget: &'a BodyBudget) -> Self {
-        Self { budget, bytes: 0 }
-    }
-
-    /// Grows to `bytes`; never shrinks.
-    fn grow(&mut self, bytes: u64) -> Result<(), BodyError> {
-        let missing = bytes.saturating_sub(self.bytes);
-        let used = self.budget.used.fetch_add(missing, Ordering::Relaxed);
-        if used.saturating_add(missing) > self.budget.limit {
-            self.budget.used.fetch_sub(missing, Ordering::Relaxed);
-            return Err(BodyError::OverBudget);
-        }
-        self.bytes += missing;
-        Ok(())
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+impl From<OverBudget> for BodyError {
+    fn from(_: OverBudget) -> Self {
+        Self::OverBudget
     }
 }
 
@@ -87,7 +46,7 @@ impl Drop for Reservation<'_> {
 pub(crate) struct Allowance<'a> {
     pub(crate) max_bytes: u64,
     pub(crate) timeout: Duration,
-    pub(crate) budget: &'a BodyBudget,
+    pub(crate) budget: &'a Arc<Budget>,
 }
 
 /// A body that has yet to be received.
@@ -112,10 +71,7 @@ impl Incoming {
     }
 
     /// Receives all of it. The bytes count against the budget until the [`Reservation`] is dropped.
-    pub(crate) async fn receive<'a>(
-        &mut self,
-        allowance: Allowance<'a>,
-    ) -> Result<(Bytes, Reservation<'a>), BodyError> {
+    pub(crate) async fn receive(&mut self, allowance: Allowance<'_>) -> Result<(Bytes, Reservation), BodyError> {
         let limit = allowance.max_bytes;
         if self.announced.is_some_and(|announced| announced > limit) {
             return Err(BodyError::TooLarge { limit });
@@ -141,7 +97,7 @@ impl Incoming {
             if total > limit {
                 return Err(BodyError::TooLarge { limit });
             }
-            reservation.grow(total)?;
+            reservation.resize(total)?;
             match &mut pieces {
                 Some(pieces) => pieces.extend_from_slice(&data),
                 None if received.is_empty() => received = data,

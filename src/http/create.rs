@@ -14,6 +14,7 @@ use weir_protocol::{
 
 use crate::app::{App, Shared};
 use crate::body::Incoming;
+use crate::budget::Reservation;
 use crate::problem::{Code, Problem};
 use crate::router::STREAM_ROOT;
 use crate::{answer, framing, request};
@@ -33,8 +34,8 @@ pub(crate) async fn handle(State(app): State<Shared>, request: Request) -> Respo
 async fn create(app: &App, parts: &Parts, body: &mut Incoming) -> Result<Response, Problem> {
     let name = request::stream_name(&parts.uri)?;
     let wish = parse(&parts.headers)?;
-    let (bytes, _reservation) = body.receive(app.allowance()).await?;
-    let create = frame(app, &name, wish, bytes).await?;
+    let received = body.receive(app.allowance()).await?;
+    let create = frame(app, &name, wish, received).await?;
     let created = app.streams.create(&name, create).await?;
     Ok(respond(parts, &name, &created))
 }
@@ -119,8 +120,13 @@ fn parse_sub_offset(text: &str) -> Result<u64, Problem> {
 
 /// Frames the body. A fork that names no type has its source's, so that has to be looked up first; the type is then
 /// part of the request, and the create itself checks it again.
-async fn frame(app: &App, name: &StreamName, mut create: Create, body: Bytes) -> Result<Create, Problem> {
-    if body.is_empty() {
+async fn frame(
+    app: &App,
+    name: &StreamName,
+    mut create: Create,
+    body: (Bytes, Reservation),
+) -> Result<Create, Problem> {
+    if body.0.is_empty() {
         return Ok(create);
     }
     let content_type = match (&create.content_type, &create.fork) {
@@ -131,7 +137,7 @@ async fn frame(app: &App, name: &StreamName, mut create: Create, body: Bytes) ->
             create.content_type.insert(inherited).clone()
         }
     };
-    match framing::frame(&content_type, body).await {
+    match framing::frame(app, &content_type, body).await {
         Ok(payload) => create.payload = payload,
         Err(problem) => return Err(sooner(app, name, &content_type, problem).await),
     }

@@ -4,20 +4,37 @@ use bytes::Bytes;
 use weir_protocol::json::{self, JsonError};
 use weir_protocol::{ContentType, Payload};
 
+use crate::app::App;
+use crate::budget::{Reservation, hold};
 use crate::limits::OFFLOAD_JSON_BYTES;
 use crate::problem::{Code, Problem};
 
-/// Splits a body by its content type: JSON values, or one message.
-pub(crate) async fn frame(content_type: &ContentType, body: Bytes) -> Result<Payload, Problem> {
+/// Splits a body by its content type: JSON values, or one message. What the messages take counts against the budget until
+/// nobody has them any more, which may be later than the request ends: what was proposed stays so without its client.
+pub(crate) async fn frame(
+    app: &App,
+    content_type: &ContentType,
+    (body, mut reservation): (Bytes, Reservation),
+) -> Result<Payload, Problem> {
     if body.is_empty() {
         return Ok(Payload::empty());
     }
-    if !content_type.is_json() {
-        return Payload::single(body).ok_or_else(|| Problem::new(Code::BodyTooLarge, "the message is too large"));
-    }
+    let payload = if content_type.is_json() {
+        split(app, body).await?
+    } else {
+        Payload::single(body).ok_or_else(|| Problem::new(Code::BodyTooLarge, "the message is too large"))?
+    };
+    // It has arrived, so it is not refused any more.
+    reservation.force(payload.memory_bytes());
+    Ok(payload.held(|bytes| hold(bytes, reservation)))
+}
+
+async fn split(app: &App, body: Bytes) -> Result<Payload, Problem> {
     let split = if body.len() < OFFLOAD_JSON_BYTES {
         json::split(&body)
     } else {
+        // It is closed never, so that there is a turn for everybody.
+        let _turn = app.splits.acquire().await;
         tokio::task::spawn_blocking(move || json::split(&body))
             .await
             .map_err(|_| Problem::new(Code::Internal, "the body could not be parsed"))?

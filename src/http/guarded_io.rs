@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Sleep, sleep};
 
-use crate::limits::WRITE_STALL_TIMEOUT;
 use crate::live::lane::Lane;
+use crate::outflow::Outflow;
 
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -28,10 +28,12 @@ const SHORT_BYTES: usize = 1024;
 pub(crate) struct GuardedIo {
     reading: OwnedReadHalf,
     writing: Arc<Lane>,
+    outflow: Arc<Outflow>,
     /// Until it is known which protocol the client speaks.
     opening: Option<Opening>,
     /// While the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
+    stall_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -51,22 +53,35 @@ impl Opening {
 }
 
 impl GuardedIo {
-    pub(crate) fn new(stream: TcpStream, opening_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: TcpStream, opening_timeout: Duration, stall_timeout: Duration) -> Self {
         let (reading, writing) = stream.into_split();
         Self {
             reading,
             writing: Arc::new(Lane::new(writing)),
+            outflow: Arc::default(),
             opening: Some(Opening {
                 deadline: Box::pin(sleep(opening_timeout)),
                 matched: 0,
             }),
             stall: None,
+            stall_timeout,
         }
     }
 
     /// The way out, for those who may use it beside hyper.
     pub(crate) fn lane(&self) -> Arc<Lane> {
         Arc::clone(&self.writing)
+    }
+
+    /// What the client takes of its answers.
+    pub(crate) fn outflow(&self) -> Arc<Outflow> {
+        Arc::clone(&self.outflow)
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.outflow.took(*bytes);
+        }
     }
 
     fn watch_write<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -77,7 +92,8 @@ impl GuardedIo {
         if self.writing.took_some() {
             self.stall = None;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_TIMEOUT)));
+        let timeout = self.stall_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
         stall.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -106,6 +122,7 @@ impl AsyncRead for GuardedIo {
 impl AsyncWrite for GuardedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.writing.poll_write(cx, buf);
+        self.count(&written);
         self.watch_write(cx, written)
     }
 
@@ -126,6 +143,7 @@ impl AsyncWrite for GuardedIo {
             return self.poll_write(cx, &piece[..bytes]);
         }
         let written = self.writing.poll_write_vectored(cx, bufs);
+        self.count(&written);
         self.watch_write(cx, written)
     }
 

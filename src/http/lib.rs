@@ -19,6 +19,8 @@
 //! | `request` | names, headers and query parameters, parsed strictly |
 //! | `framing` | a body as messages of its content type |
 //! | `body` | receiving a body under a limit, a deadline and a budget |
+//! | `budget` | memory that many requests take together |
+//! | `outflow` | how much of the answers is in memory, and whether their clients take them |
 //! | `chunks` | sending stored bytes without copying them |
 //! | `problem` | every error answer: status, stable type, headers |
 //! | `reserved` | the `__ds` control paths, which are not served |
@@ -31,12 +33,14 @@
 //! - Every answer passes `edge`, so every answer has the CORS and security headers.
 //! - A live read watches before it reads, so no append falls between; it never promises more than it has read.
 //! - An event is encoded once for all who wait at the same offset; what is kept for that is bounded over all streams.
+//! - Bodies and answers in memory are counted, and bounded over all requests, but for the small ones.
 //! - Nothing is kept per stream when nobody waits on it.
 
 mod answer;
 mod app;
 mod append;
 mod body;
+mod budget;
 mod chunks;
 mod compression;
 mod create;
@@ -50,6 +54,7 @@ mod limits;
 mod list;
 mod live;
 mod meters;
+mod outflow;
 mod problem;
 mod read;
 mod request;
@@ -60,6 +65,7 @@ mod settings;
 mod shutdown;
 
 pub use front_end::FrontEnd;
+pub use limits::STALL_TIMEOUT;
 pub use router::STREAM_ROOT;
 pub use serve::{ConnectionLimits, serve};
 pub use settings::{Settings, SettingsError};

@@ -26,8 +26,18 @@ pub(crate) const H2_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 pub(crate) const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
 pub(crate) const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a client may take nothing of what is being sent to it before its connection is cut.
-pub(crate) const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take next to nothing of what is being sent to it before its connection is cut.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How much at least a client has to take in that time of answers that wait for it, whichever of its requests they
+/// are to, in bytes.
+pub(crate) const LEAST_TAKEN_BYTES: u64 = 64 * 1024;
+
+/// An answer may take one in so many parts of the memory that is free for answers.
+pub(crate) const ANSWER_SHARES: u64 = 64;
+
+/// An answer of at most so many bytes is always given.
+pub(crate) const SMALL_ANSWER_BYTES: u64 = 16 * 1024;
 
 /// The pause after `accept` failed, which is mostly for want of file descriptors.
 pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -43,6 +53,9 @@ pub(crate) const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bodies from this size on are split into JSON messages away from the async workers, in bytes.
 pub(crate) const OFFLOAD_JSON_BYTES: usize = 256 * 1024;
+/// How many of them at a time. While one is split, the memory that its messages take is not counted yet: up to seven
+/// times the body, where they are single digits.
+pub(crate) const JSON_SPLITS: usize = 4;
 
 /// The most stored bytes in one SSE data event, and in one read that waiting clients share. A single message that is
 /// larger comes whole.
@@ -53,6 +66,9 @@ pub(crate) const HUB_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a shared read is kept: long enough for everybody who was woken by the same append.
 pub(crate) const HUB_RETENTION: Duration = Duration::from_secs(2);
 
+/// The largest event that SSE clients are sent together, in bytes. What a client does not take of a larger one is kept for
+/// it alone, and has to be counted.
+pub(crate) const BROADCAST_MOST_BYTES: usize = 16 * 1024;
 /// From how many SSE clients of one stream on they are served together.
 pub(crate) const BROADCAST_LEAST: usize = 2;
 /// How many of them are served by one task before another is begun, as far as there are cores. So many take some 8 ms of a

@@ -10,6 +10,7 @@ use weir_protocol::name::NameError;
 use weir_protocol::{AppendError, CreateError, DeleteError, Fault, HeadError, ListError, ReadError, headers};
 
 use crate::body::BodyError;
+use crate::budget::OverBudget;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::reserved;
 
@@ -195,6 +196,16 @@ impl From<BodyError> for Problem {
             BodyError::Incomplete => Self::of(Code::BodyIncomplete, &error),
             BodyError::OverBudget => Self::of(Code::Overloaded, &error).retry_later(),
         }
+    }
+}
+
+impl From<OverBudget> for Problem {
+    fn from(_: OverBudget) -> Self {
+        Self::new(
+            Code::Overloaded,
+            "answers that clients have not taken yet fill the memory that is set aside for them",
+        )
+        .retry_later()
     }
 }
 

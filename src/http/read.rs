@@ -1,7 +1,5 @@
 //! GET: catch-up reads, and the way to the live modes (protocol sections 5.6 to 5.8).
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
@@ -9,8 +7,8 @@ use weir_protocol::{Consistency, Read, ReadFrom, StreamName, cursor};
 
 use crate::answer::Range;
 use crate::app::{App, Shared};
-use crate::live::lane::Lane;
 use crate::live::{long_poll, sse};
+use crate::outflow::Claim;
 use crate::problem::{Code, Problem};
 use crate::request::Query;
 use crate::{answer, request};
@@ -58,8 +56,8 @@ pub(crate) async fn handle(State(app): State<Shared>, request: Request) -> Resul
     let (mode, wish) = parse(&parts)?;
     match mode {
         Mode::CatchUp => catch_up(&app, &parts, &wish).await,
-        Mode::LongPoll => long_poll::handle(&app, &wish).await,
-        Mode::Sse => sse::handle(app, wish, parts.extensions.get::<Arc<Lane>>().cloned()).await,
+        Mode::LongPoll => long_poll::handle(&app, &wish, &parts.extensions).await,
+        Mode::Sse => sse::handle(app, wish, parts.extensions).await,
     }
 }
 
@@ -92,7 +90,8 @@ fn parse(parts: &Parts) -> Result<(Mode, Wish), Problem> {
 }
 
 async fn catch_up(app: &App, parts: &Parts, wish: &Wish) -> Result<Response, Problem> {
-    let read = wish.first_read(app.settings.max_read_bytes);
-    let result = app.streams.read(&wish.name, read).await?;
-    Ok(answer::catch_up(&result, wish.range(), &parts.headers))
+    let claim = Claim::share(&app.answer_budget, &parts.extensions, app.settings.max_read_bytes);
+    let result = app.streams.read(&wish.name, wish.first_read(claim.bytes())).await?;
+    let claim = claim.settled(result.stored_bytes())?;
+    Ok(answer::catch_up(&result, wish.range(), &parts.headers, claim))
 }

@@ -35,6 +35,9 @@ pub struct ConnectionLimits {
     /// How long a request's head may take to arrive on HTTP/1.1, which is also how long a connection may be idle. Such a
     /// connection is closed without an answer.
     pub header_timeout: Duration,
+    /// How long a client may take next to nothing of an answer before its connection is cut; up to twice as long where it
+    /// takes a little.
+    pub stall_timeout: Duration,
     /// How long what is in flight may take in the end.
     pub drain_timeout: Duration,
 }
@@ -86,13 +89,17 @@ where
             },
         };
         prepare(&stream);
-        let io = GuardedIo::new(stream, limits.header_timeout);
-        let (lane, service) = (io.lane(), TowerToHyperService::new(service.clone()));
+        let io = GuardedIo::new(stream, limits.header_timeout, limits.stall_timeout);
+        let (lane, outflow) = (io.lane(), io.outflow());
+        let (client, service) = (Arc::clone(&outflow), TowerToHyperService::new(service.clone()));
         // Whoever answers a read may write past hyper, where the answer is the only one on its connection and goes out
         // in chunks. Appends are spared what that costs.
         let service = service_fn(move |mut request: Request<Incoming>| {
-            if request.method() == Method::GET && request.version() == Version::HTTP_11 {
-                request.extensions_mut().insert(Arc::clone(&lane));
+            if request.method() == Method::GET {
+                request.extensions_mut().insert(Arc::clone(&client));
+                if request.version() == Version::HTTP_11 {
+                    request.extensions_mut().insert(Arc::clone(&lane));
+                }
             }
             if is_excess {
                 request.extensions_mut().insert(Excess);
@@ -106,7 +113,10 @@ where
             let broke = if is_excess {
                 timeout(REFUSAL_TIMEOUT, connection).await.unwrap_or(Ok(())).err()
             } else {
-                connection.await.err()
+                tokio::select! {
+                    ended = connection => ended.err(),
+                    () = outflow.stalled(limits.stall_timeout) => Some("its client takes nothing".into()),
+                }
             };
             if let Some(error) = broke {
                 tracing::debug!(%error, "a connection broke");

@@ -12,6 +12,9 @@ pub struct Settings {
     pub max_body_bytes: u64,
     /// How much all request bodies together may take in memory, in bytes. Beyond it requests are answered with 429.
     pub max_inflight_body_bytes: u64,
+    /// How much all answers together may take in memory until clients have taken them, in bytes. The more they take, the
+    /// smaller they become.
+    pub max_inflight_answer_bytes: u64,
     /// The most stored bytes in one catch-up answer. A single message that is larger comes whole.
     pub max_read_bytes: u64,
     /// How long a long-poll waits before it answers 204.
@@ -31,6 +34,7 @@ impl Default for Settings {
         Self {
             max_body_bytes: 16 * 1024 * 1024,
             max_inflight_body_bytes: 512 * 1024 * 1024,
+            max_inflight_answer_bytes: 512 * 1024 * 1024,
             max_read_bytes: 4 * 1024 * 1024,
             long_poll_timeout: Duration::from_secs(20),
             sse_max_duration: Duration::from_secs(60),
@@ -73,6 +77,11 @@ impl Settings {
                 "max_inflight_body_bytes",
                 self.max_inflight_body_bytes >= self.max_body_bytes,
                 "at least max_body_bytes",
+            ),
+            (
+                "max_inflight_answer_bytes",
+                self.max_inflight_answer_bytes >= self.max_read_bytes,
+                "at least max_read_bytes",
             ),
             (
                 "max_read_bytes",

@@ -174,6 +174,12 @@ impl ReadResult {
         self.runs.iter().all(|run| run.lengths.is_empty())
     }
 
+    /// How much the messages are as they are stored, in bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.payload.len() as u64).sum()
+    }
+
     /// Whether the answer ends where nothing will ever follow.
     #[must_use]
     pub fn at_end(&self) -> bool {

@@ -36,6 +36,22 @@ impl Payload {
         whole.then_some(Self { bytes, lengths })
     }
 
+    /// The same messages in bytes that `hold` made of these: with an owner, to know how long somebody has them.
+    #[must_use]
+    pub fn held(self, hold: impl FnOnce(Bytes) -> Bytes) -> Self {
+        let Self { bytes, lengths } = self;
+        let expected = bytes.len();
+        let bytes = hold(bytes);
+        debug_assert_eq!(bytes.len(), expected, "the owner changes nothing");
+        Self { bytes, lengths }
+    }
+
+    /// What this takes in memory, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        (self.bytes.len() + self.lengths.capacity() * size_of::<u32>()) as u64
+    }
+
     /// Whether there is no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_cluster::{Node, NodeOptions, OpenError, Platform, StorageKind, SystemClock};
-use weir_http::{ConnectionLimits, FrontEnd, ShutdownSignal, Trigger};
+use weir_http::{ConnectionLimits, FrontEnd, STALL_TIMEOUT, ShutdownSignal, Trigger};
 
 use crate::admin::{self, Phase, Readiness};
 use crate::config::{Advertised, Bound, Config, Mode, Storage, Unreachable};
@@ -153,6 +153,7 @@ pub(crate) async fn serve(
     let limits = ConnectionLimits {
         max_connections,
         header_timeout: config.header_timeout,
+        stall_timeout: STALL_TIMEOUT,
         drain_timeout: config.drain_timeout,
     };
     let mut server = tokio::spawn(weir_http::serve(listener, front_end, shutdown, limits));
@@ -207,6 +208,7 @@ fn serve_admin(config: &Config, listener: TcpListener, readiness: &Readiness, me
     let limits = ConnectionLimits {
         max_connections: MAX_ADMIN_CONNECTIONS,
         header_timeout: config.header_timeout,
+        stall_timeout: STALL_TIMEOUT,
         drain_timeout: ADMIN_DRAIN_TIMEOUT,
     };
     let serve = weir_http::serve(listener, router, shutdown, limits);

@@ -18,7 +18,9 @@ use weir_protocol::sse::Control;
 use weir_protocol::{Incarnation, Offset, StreamName, TailEvent, cursor};
 
 use crate::app::Shared;
-use crate::limits::{BROADCAST_LEAST, BROADCAST_PRUNING, BROADCAST_SHARD, BROADCAST_TURN};
+use crate::limits::{
+    BROADCAST_LEAST, BROADCAST_MOST_BYTES, BROADCAST_PRUNING, BROADCAST_SHARD, BROADCAST_TURN, LIVE_READ_BYTES,
+};
 use crate::live::hub::{Batch, Missing};
 use crate::live::lane::{Lane, Outcome, Place, Turn};
 
@@ -223,7 +225,7 @@ impl Broadcaster {
         } else {
             self.app
                 .hub
-                .after_alone(name, *incarnation, self.position, self.tail)
+                .after_alone(name, *incarnation, self.position, self.tail, LIVE_READ_BYTES)
                 .await
         };
         match read {
@@ -247,6 +249,9 @@ impl Broadcaster {
         };
         let cursor = cursor::interval(self.app.clock.now());
         let common = chunk_with(cursor);
+        if common.len() > BROADCAST_MOST_BYTES {
+            return None;
+        }
         // Cursors do not go backwards: whoever is ahead of the clock keeps its own.
         let chunk = |own| if own == cursor { common.clone() } else { chunk_with(own) };
         self.position = end;

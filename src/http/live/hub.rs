@@ -222,12 +222,17 @@ impl Hub {
             return Ok(batch);
         }
         let kept = key.clone();
-        let read = async { self.read(name, incarnation, from, told).await.map(Arc::new) };
+        let read = async {
+            self.read(name, incarnation, from, told, LIVE_READ_BYTES)
+                .await
+                .map(Arc::new)
+        };
         let batch = self.batches.try_get_with(key, read).await;
         let batch = match batch.map_err(|missing| (*missing).clone()) {
             // Said to somebody who had been told less, and waited first.
             Err(Missing::Nothing { closed: false }) if told > from => {
-                return self.read(name, incarnation, from, told).await.map(Arc::new);
+                let read = self.read(name, incarnation, from, told, LIVE_READ_BYTES);
+                return read.await.map(Arc::new);
             }
             result => result?,
         };
@@ -235,15 +240,17 @@ impl Hub {
         Ok(batch)
     }
 
-    /// As [`Hub::after`], for a client that is far behind and shares its place with nobody: nothing is kept.
+    /// As [`Hub::after`], for a client that is far behind and shares its place with nobody: nothing is kept. The batch has
+    /// at most `max_bytes` stored bytes, but for a single message or the rest of a character.
     pub(crate) async fn after_alone(
         &self,
         name: &StreamName,
         incarnation: Incarnation,
         from: Offset,
         told: Offset,
+        max_bytes: u64,
     ) -> Result<Arc<Batch>, Missing> {
-        self.read(name, incarnation, from, told).await.map(Arc::new)
+        self.read(name, incarnation, from, told, max_bytes).await.map(Arc::new)
     }
 
     /// What follows `from`, and more of it as long as that would make an empty event although there is more: a piece
@@ -254,18 +261,26 @@ impl Hub {
         incarnation: Incarnation,
         from: Offset,
         told: Offset,
+        max_bytes: u64,
     ) -> Result<Batch, Missing> {
-        let mut batch = match self.read_once(name, incarnation, from, Consistency::Eventual).await {
+        let mut read = Read {
+            from: ReadFrom::At(from),
+            max_bytes,
+            consistency: Consistency::Eventual,
+            renews: false,
+        };
+        let mut batch = match self.read_once(name, incarnation, read).await {
             // On a node without a replica one may have answered the watch, and another one, which lags, the read.
             Err(Missing::Nothing { closed: false }) if told > from => {
-                self.read_once(name, incarnation, from, Consistency::Linearizable).await
+                let consistency = Consistency::Linearizable;
+                self.read_once(name, incarnation, Read { consistency, ..read }).await
             }
             result => result,
         }
         .map(Batch::new)?;
         while batch.is_event_empty() && !batch.result.at_tail {
-            let next = batch.result.next_offset;
-            let more = self.read_once(name, incarnation, next, Consistency::Eventual).await?;
+            read.from = ReadFrom::At(batch.result.next_offset);
+            let more = self.read_once(name, incarnation, read).await?;
             let mut runs = batch.result.runs;
             runs.extend(more.runs);
             batch = Batch::new(ReadResult {
@@ -280,19 +295,7 @@ impl Hub {
 
     /// Reads from the local replica, if there is one: the watch that woke the reader is on the same one, and the request's
     /// first read has met the freshness that the client asked for.
-    async fn read_once(
-        &self,
-        name: &StreamName,
-        incarnation: Incarnation,
-        from: Offset,
-        consistency: Consistency,
-    ) -> Result<ReadResult, Missing> {
-        let read = Read {
-            from: ReadFrom::At(from),
-            max_bytes: LIVE_READ_BYTES,
-            consistency,
-            renews: false,
-        };
+    async fn read_once(&self, name: &StreamName, incarnation: Incarnation, read: Read) -> Result<ReadResult, Missing> {
         let result = self.streams.read(name, read).await.map_err(Missing::Failed)?;
         if result.incarnation != incarnation {
             Err(Missing::Replaced)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::StatusCode;
+use http::{Extensions, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use weir_protocol::{Incarnation, Offset, ReadError, ReadFrom, ReadResult, StreamName, TailEvent, TailWatch, headers};
 
@@ -12,6 +12,7 @@ use crate::app::{App, Shared};
 use crate::live::Presence;
 use crate::live::hub::{Batch, Missing};
 use crate::live::upkeep::Upkeep;
+use crate::outflow::Claim;
 use crate::problem::Problem;
 use crate::read::Wish;
 
@@ -34,14 +35,16 @@ enum Outcome {
     Changed,
 }
 
-pub(crate) async fn handle(app: &Shared, wish: &Wish) -> Result<Response, Problem> {
+pub(crate) async fn handle(app: &Shared, wish: &Wish, extensions: &Extensions) -> Result<Response, Problem> {
     let deadline = Instant::now() + app.settings.long_poll_timeout;
     let mut watch = app.streams.watch(&wish.name).await?;
-    let read = wish.first_read(app.settings.max_read_bytes);
-    let first = app.streams.read(&wish.name, read).await?;
+    let claim = Claim::share(&app.answer_budget, extensions, app.settings.max_read_bytes);
+    let first = app.streams.read(&wish.name, wish.first_read(claim.bytes())).await?;
+    let claim = claim.settled(first.stored_bytes())?;
     if !first.is_empty() {
-        return Ok(data(app, wish, &first));
+        return Ok(data(app, wish, &first, claim));
     }
+    drop(claim);
     let place = Place {
         name: &wish.name,
         incarnation: first.incarnation,
@@ -57,10 +60,13 @@ pub(crate) async fn handle(app: &Shared, wish: &Wish) -> Result<Response, Proble
         () = app.shutdown.fired() => Outcome::Nothing,
     };
     match outcome {
-        Outcome::Data(batch) => Ok(data(app, wish, &batch.result)),
+        Outcome::Data(batch) => {
+            let claim = Claim::exact(&app.answer_budget, extensions, batch.result.stored_bytes())?;
+            Ok(data(app, wish, &batch.result, claim))
+        }
         Outcome::Closed => Ok(nothing(app, wish, place.position, true)),
         Outcome::Nothing => Ok(nothing(app, wish, place.position, false)),
-        Outcome::Changed => look_again(app, wish, &place).await,
+        Outcome::Changed => look_again(app, wish, &place, extensions).await,
     }
 }
 
@@ -87,8 +93,9 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
 
 /// The stream was deleted, replaced, or is served elsewhere now. A plain read says which, and answers for it: from the
 /// client's place, as `now` would by now skip what was appended since, unless another stream has the name.
-async fn look_again(app: &App, wish: &Wish, place: &Place<'_>) -> Result<Response, Problem> {
-    let mut read = wish.first_read(app.settings.max_read_bytes);
+async fn look_again(app: &App, wish: &Wish, place: &Place<'_>, extensions: &Extensions) -> Result<Response, Problem> {
+    let claim = Claim::share(&app.answer_budget, extensions, app.settings.max_read_bytes);
+    let mut read = wish.first_read(claim.bytes());
     read.renews = false;
     read.from = ReadFrom::At(place.position);
     let result = match app.streams.read(&wish.name, read).await {
@@ -102,13 +109,14 @@ async fn look_again(app: &App, wish: &Wish, place: &Place<'_>) -> Result<Respons
     if result.is_empty() {
         Ok(nothing(app, wish, result.next_offset, result.at_end()))
     } else {
-        Ok(data(app, wish, &result))
+        let claim = claim.settled(result.stored_bytes())?;
+        Ok(data(app, wish, &result, claim))
     }
 }
 
 /// 200 with the messages.
-fn data(app: &App, wish: &Wish, result: &ReadResult) -> Response {
-    let mut response = answer::data(result, wish.range());
+fn data(app: &App, wish: &Wish, result: &ReadResult, claim: Claim) -> Response {
+    let mut response = answer::data(result, wish.range(), claim);
     answer::set(response.headers_mut(), headers::STREAM_CURSOR, &app.cursor(wish.cursor));
     response
 }

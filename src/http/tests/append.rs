@@ -320,6 +320,26 @@ async fn bodies_share_a_budget_and_give_it_back() {
     assert_eq!(front.get(&path("s")).await.text(), "6781234587654321");
 }
 
+#[tokio::test]
+async fn what_is_kept_of_a_body_counts_after_its_answer() {
+    let front = Front::with(Settings {
+        max_body_bytes: 1000,
+        max_inflight_body_bytes: 1000,
+        ..Settings::default()
+    });
+    front.create("s", "application/json", "").await;
+    *front.fake.kept_appends.lock().unwrap() = Some(Vec::new());
+    // 100 messages, which take 2 bytes and a length each.
+    let body = format!("[{}1]", "1,".repeat(99));
+    front.append("s", "application/json", &body).await;
+    let large = format!("[{}]", "1".repeat(700));
+    let json = [("content-type", "application/json")];
+    let refused = front.send("POST", &path("s"), &json, large.clone()).await;
+    refused.is_problem(429, "overloaded");
+    *front.fake.kept_appends.lock().unwrap() = None;
+    front.append("s", "application/json", &large).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_given_up() {
     let front = Front::new();

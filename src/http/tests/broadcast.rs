@@ -196,14 +196,21 @@ async fn a_client_ahead_of_the_clock_keeps_its_cursor() {
 
 #[tokio::test]
 async fn a_slow_client_holds_nobody_up_and_misses_nothing() {
+    // Events that all are sent together, and such as each is sent by itself.
+    for (rounds, numbers) in [(1000, 1_700), (20, 22_000)] {
+        slow_clients_miss_nothing(rounds, numbers).await;
+    }
+}
+
+async fn slow_clients_miss_nothing(rounds: u64, numbers: usize) {
     let server = Server::start().await;
     server.front.create("s", "text/plain", "").await;
     let mut clients = audience(&server, "s", CLIENTS).await;
     let mut slow = clients.split_off(CLIENTS - 3);
     clients.truncate(10);
     let mut written = String::new();
-    for round in 0..80_u64 {
-        let message = format!("{round:8},").repeat(22_000);
+    for round in 0..rounds {
+        let message = format!("{round:8},").repeat(numbers);
         server.front.append("s", "text/plain", &message).await;
         for client in &mut clients {
             let data = timeout(PATIENCE, client.data()).await.expect("nothing comes");

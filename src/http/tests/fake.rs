@@ -50,7 +50,8 @@ impl Entry {
     fn push(&mut self, payload: &Payload) {
         let lengths = payload.lengths().to_vec();
         let run = Run {
-            payload: payload.bytes().clone(),
+            // As a store does, which has its own bytes.
+            payload: Bytes::copy_from_slice(payload.bytes()),
             lengths,
         };
         self.messages.extend(run.messages());
@@ -77,9 +78,10 @@ pub(crate) struct Fake {
     pub(crate) last_consistency: Mutex<Option<Consistency>>,
     /// How often anything was written.
     pub(crate) writes: AtomicU64,
-    /// The last create and append that came, whether they were done or not.
+    /// The last create that came, whether it was done or not.
     pub(crate) last_create: Mutex<Option<Create>>,
-    pub(crate) last_append: Mutex<Option<Append>>,
+    /// If there, the appends that came: a server may have them longer than their clients wait.
+    pub(crate) kept_appends: Mutex<Option<Vec<Append>>>,
     /// Errors that the next append, create, ... answers instead of doing anything.
     pub(crate) next_append: Mutex<Option<AppendError>>,
     pub(crate) next_create: Mutex<Option<CreateError>>,
@@ -205,7 +207,9 @@ impl Streams for Fake {
     }
 
     async fn append(&self, name: &StreamName, append: Append) -> Result<Appended, AppendError> {
-        *self.last_append.lock().unwrap() = Some(append.clone());
+        if let Some(kept) = &mut *self.kept_appends.lock().unwrap() {
+            kept.push(append.clone());
+        }
         injected(&self.next_append)?;
         let mut entries = self.entries.lock().unwrap();
         let entry = entries.get_mut(name.as_str()).ok_or(AppendError::NotFound)?;

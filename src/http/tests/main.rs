@@ -13,6 +13,7 @@ mod faults;
 mod head;
 mod list;
 mod long_poll;
+mod outflow;
 mod read;
 mod settings;
 mod shutdown;

@@ -8,9 +8,12 @@ use weir_http::Settings;
 fn impossible_values_are_refused_by_name() {
     Settings::default().validate().unwrap();
     type Break = fn(&mut Settings);
-    let rows: [(&str, Break); 11] = [
+    let rows: [(&str, Break); 12] = [
         ("max_body_bytes", |settings| settings.max_body_bytes = 0),
         ("max_body_bytes", |settings| settings.max_body_bytes = (1 << 30) + 1),
+        ("max_inflight_answer_bytes", |settings| {
+            settings.max_inflight_answer_bytes = settings.max_read_bytes - 1
+        }),
         ("max_inflight_body_bytes", |settings| {
             settings.max_inflight_body_bytes = settings.max_body_bytes - 1
         }),

@@ -44,6 +44,7 @@ impl Server {
         let limits = ConnectionLimits {
             max_connections: usize::MAX,
             header_timeout: head,
+            stall_timeout: PATIENCE,
             drain_timeout: drain,
         };
         Self::limited(settings, limits).await
@@ -54,9 +55,21 @@ impl Server {
         let limits = ConnectionLimits {
             max_connections,
             header_timeout: PATIENCE * 2,
+            stall_timeout: PATIENCE,
             drain_timeout: PATIENCE,
         };
         Self::limited(Settings::default(), limits).await
+    }
+
+    /// A server that waits for nobody to take its answers.
+    pub(crate) async fn impatient(settings: Settings) -> Self {
+        let limits = ConnectionLimits {
+            max_connections: usize::MAX,
+            header_timeout: PATIENCE * 2,
+            stall_timeout: HURRIED,
+            drain_timeout: PATIENCE,
+        };
+        Self::limited(settings, limits).await
     }
 
     async fn limited(settings: Settings, limits: ConnectionLimits) -> Self {

@@ -16,10 +16,10 @@ use crate::support::{offset, path};
 
 const TEXT: &str = "content-type: text/plain\r\n";
 
-struct H2(http2::SendRequest<Full<Bytes>>);
+pub(crate) struct H2(http2::SendRequest<Full<Bytes>>);
 
 impl H2 {
-    async fn connect(server: &Server) -> Self {
+    pub(crate) async fn connect(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
@@ -28,7 +28,7 @@ impl H2 {
         Self(sender)
     }
 
-    async fn send(&mut self, method: &str, target: &str, body: &'static str) -> Response<Incoming> {
+    pub(crate) async fn send(&mut self, method: &str, target: &str, body: &'static str) -> Response<Incoming> {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://weir.example{target}"))

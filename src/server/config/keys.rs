@@ -203,6 +203,15 @@ pub(crate) const KEYS: &[Key] = &[
         help: "How much all request bodies together may take in memory, in bytes; at least max_body_bytes",
     },
     Key {
+        name: "max_inflight_answer_bytes",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1024 * GIB,
+        },
+        default: "536870912",
+        help: "How much all answers together may take in memory until clients have taken them, in bytes; at least max_read_bytes. Answers become smaller as it fills up",
+    },
+    Key {
         name: "max_read_bytes",
         // An answer of another node has to fit into one message between nodes.
         kind: Kind::Integer { min: 1, max: 64 * MIB },

@@ -100,6 +100,7 @@ pub(crate) struct Config {
     pub(crate) max_connections: u64,
     max_body_bytes: u64,
     max_inflight_body_bytes: u64,
+    max_inflight_answer_bytes: u64,
     max_read_bytes: u64,
     #[serde(deserialize_with = "duration")]
     long_poll_timeout: Duration,
@@ -124,6 +125,7 @@ impl Config {
         weir_http::Settings {
             max_body_bytes: self.max_body_bytes,
             max_inflight_body_bytes: self.max_inflight_body_bytes,
+            max_inflight_answer_bytes: self.max_inflight_answer_bytes,
             max_read_bytes: self.max_read_bytes,
             long_poll_timeout: self.long_poll_timeout,
             sse_max_duration: self.sse_max_duration,
