@@ -11,6 +11,7 @@ use weir_meta::{GroupId, MetaCommand, MetaOutcome, MetaState, NodeId, NodeState}
 use crate::control::{CommandError, Commands, Hosting, MetaMachine, group_status, hand_over};
 use crate::peer::Peers;
 use crate::raft::{Machine, ReplicaStatus};
+use crate::report::Report;
 
 /// The admin side of a node. Every node answers for the whole cluster.
 #[derive(Clone)]
@@ -233,6 +234,17 @@ impl Admin {
             .values()
             .filter(|info| info.replicas.len() < state.wanted_replicas() || info.replicas.iter().any(is_lost));
         short.any(|info| !has || info.incoming().is_some_and(|replica| replica.node == self.node))
+    }
+
+    /// What this node knows of itself, for its metrics. Asks nobody.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report::new(
+            &self.state(),
+            self.commands.replica(),
+            &self.hosting,
+            self.is_ready().is_ok(),
+        )
     }
 
     /// The cluster at a glance.

@@ -59,6 +59,11 @@ impl DiskSpace {
         }
     }
 
+    /// How much of the disk is free, in bytes, as far as it tells.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        self.look().map(|room| room.free_bytes)
+    }
+
     /// Whether there was room for further writes a moment ago.
     pub(crate) fn has_room(&self) -> bool {
         if self.dir.is_none() {

@@ -12,6 +12,7 @@
 //! | `meta/` | a crate: the control plane's rules, without I/O |
 //! | `control/` | the control plane at work: forming, joining, hosting, reconciling |
 //! | `admin` | what operators can see and do |
+//! | `report` | what a node measures of itself |
 //! | `peer/` | how nodes talk |
 //! | `codec/` | commands, answers and reads as bytes |
 //! | `memory_disk` | the journal's disk for nodes that keep everything in memory |
@@ -50,6 +51,7 @@ mod peer;
 mod platform;
 mod probe;
 mod raft;
+mod report;
 mod router;
 mod view;
 
@@ -59,4 +61,6 @@ pub use control::{CommandError, FormError, IdentityError};
 pub use node::{CloseError, Node, NodeOptions, OpenError, StorageKind};
 pub use platform::{Connect, Connection, Network, PeerListener, Platform, StepJournal, Threads};
 pub use probe::{Done, Probe, Replay, ReplicaView};
+pub use report::{ReplicaReport, Report};
+pub use weir_journal::{Stats as JournalStats, WRITE_TIME_BOUNDS_US};
 pub use weir_meta as meta;

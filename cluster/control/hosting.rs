@@ -92,6 +92,11 @@ impl Hosting {
         }
     }
 
+    /// What all groups of this node use.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) fn group(&self, id: u64) -> Option<Arc<Group>> {
         self.groups
             .read()

@@ -187,7 +187,7 @@ impl Group {
     }
 
     /// Whether the journal and the stores have room for writes; without it they are refused before they are proposed.
-    fn has_space(&self) -> bool {
+    pub(crate) fn has_space(&self) -> bool {
         let is_short = self.hosted().is_some_and(|hosted| hosted.machine.is_short());
         !is_short && self.shared.journal.space() == SpaceStatus::Ok && self.shared.disk.has_room()
     }

@@ -135,6 +135,11 @@ impl Journal {
             cached_bytes: self.shared.cache.bytes(),
             frames: counters.frames.load(Ordering::Relaxed),
             frame_bytes: counters.frame_bytes.load(Ordering::Relaxed),
+            write_time_us: counters.write_time_us.load(Ordering::Relaxed),
+            write_times: counters
+                .write_times
+                .each_ref()
+                .map(|count| count.load(Ordering::Relaxed)),
             moved_entries: counters.moved.load(Ordering::Relaxed),
             recycled_segments: counters.recycled.load(Ordering::Relaxed),
         }

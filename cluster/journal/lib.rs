@@ -48,7 +48,7 @@ mod writer;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{Damage, Failure, OpenError, ReadError, SubmitError};
 pub use journal::{Journal, Recovered, Stepper};
-pub use limits::{Identity, MAX_SEGMENT_BYTES, MAX_VOTE_BYTES, MIN_SEGMENT_BYTES, Options};
+pub use limits::{Identity, MAX_SEGMENT_BYTES, MAX_VOTE_BYTES, MIN_SEGMENT_BYTES, Options, WRITE_TIME_BOUNDS_US};
 pub use prepare::Prepared;
 pub use recover::Cut;
 pub use submit::append_bytes;

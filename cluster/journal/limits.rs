@@ -8,6 +8,10 @@ pub(crate) const SEGMENT_HEADER_BYTES: u64 = 4096;
 pub const MIN_SEGMENT_BYTES: u64 = 16 * 1024;
 /// Largest segment that [`Options`] accepts: positions inside a segment are kept in 32 bits.
 pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+/// Into how many times the times that frames take are sorted: up to so many microseconds each, or more than the last.
+pub const WRITE_TIME_BOUNDS_US: [u64; 12] = [
+    100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+];
 /// Longest vote that fits a state record.
 pub const MAX_VOTE_BYTES: usize = 1024;
 /// What a cached entry costs beyond its payload, counted against the cache's budget.

@@ -7,6 +7,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         record::Meta,
     },
     group::Group,
-    limits::{ALONE_BYTES, Options},
+    limits::{ALONE_BYTES, Options, WRITE_TIME_BOUNDS_US},
     segment::Segment,
     types::{Callback, Entry, ReplicaKey, SpaceStatus},
 };
@@ -142,8 +143,22 @@ pub(crate) struct Shared {
 pub(crate) struct Counters {
     pub(crate) frames: AtomicU64,
     pub(crate) frame_bytes: AtomicU64,
+    pub(crate) write_time_us: AtomicU64,
+    pub(crate) write_times: [AtomicU64; WRITE_TIME_BOUNDS_US.len() + 1],
     pub(crate) moved: AtomicU64,
     pub(crate) recycled: AtomicU64,
+}
+
+impl Counters {
+    /// A frame was written and synced.
+    pub(crate) fn wrote(&self, bytes: u64, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let place = WRITE_TIME_BOUNDS_US.partition_point(|bound| *bound < took_us);
+        Shared::count(&self.frames, 1);
+        Shared::count(&self.frame_bytes, bytes);
+        Shared::count(&self.write_time_us, took_us);
+        Shared::count(&self.write_times[place], 1);
+    }
 }
 
 impl Shared {

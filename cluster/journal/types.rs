@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::Failure;
+use crate::limits::WRITE_TIME_BOUNDS_US;
 
 /// One replica of one group: the unit that owns a log. Replica ids are never used twice within a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +96,10 @@ pub struct Stats {
     pub frames: u64,
     /// Bytes written in those frames.
     pub frame_bytes: u64,
+    /// What writing and syncing them took together, in microseconds.
+    pub write_time_us: u64,
+    /// How many of them took how long: see [`crate::WRITE_TIME_BOUNDS_US`].
+    pub write_times: [u64; WRITE_TIME_BOUNDS_US.len() + 1],
     /// Entries rewritten forward since the journal was opened.
     pub moved_entries: u64,
     /// Segment files reused since the journal was opened.

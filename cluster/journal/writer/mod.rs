@@ -216,8 +216,7 @@ impl Writer {
         self.took = began.elapsed();
         self.next_frame += 1;
         self.offset = next;
-        Shared::count(&self.shared.counters.frames, 1);
-        Shared::count(&self.shared.counters.frame_bytes, self.frame.len() as u64);
+        self.shared.counters.wrote(self.frame.len() as u64, self.took);
         Ok(true)
     }
 

@@ -3,10 +3,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `cluster` | what can be seen of the cluster |
+//! | `metrics` | what Prometheus asks for |
 //! | `orders` | what can be done to it |
 //! | `problem` | every error answer of the admin API |
 
 mod cluster;
+mod metrics;
 mod orders;
 mod problem;
 
@@ -81,7 +83,7 @@ pub(crate) fn router(readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(render))
+        .route("/metrics", get(metrics::render))
         .merge(cluster::routes())
         .merge(orders::routes())
         .method_not_allowed_fallback(async || {
@@ -113,14 +115,6 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         ),
         (Phase::Draining, _) => text(StatusCode::SERVICE_UNAVAILABLE, "draining: the process ends\n"),
     }
-}
-
-async fn render(State(admin): State<Admin>) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    (headers, admin.metrics.render()).into_response()
 }
 
 fn text(status: StatusCode, text: impl IntoResponse) -> Response {
