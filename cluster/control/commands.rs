@@ -23,8 +23,8 @@ pub enum CommandError {
     /// The control plane refuses it.
     #[error(transparent)]
     Refused(#[from] MetaError),
-    /// Nobody leads the meta group now; the command may or may not have been carried out.
-    #[error("the meta group has no leader now")]
+    /// Nobody who leads the meta group answered; the command may or may not have been carried out.
+    #[error("no leader of the meta group answered; what was ordered may be carried out all the same, and may be ordered again")]
     NoLeader,
 }
 

@@ -199,8 +199,10 @@ impl Group {
     }
 
     /// Who leads, as far as this node knows: the replica and its node.
+    ///
+    /// A replica without a vote is not asked: it may have been removed, and then never hears of another leader.
     fn leader(&self) -> Option<(u64, u64)> {
-        let own = self.hosted().and_then(|hosted| hosted.replica.leader().leader);
+        let own = self.serving().and_then(|hosted| hosted.replica.leader().leader);
         own.or_else(|| self.hint.read().unwrap_or_else(PoisonError::into_inner).leader)
     }
 
