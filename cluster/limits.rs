@@ -82,14 +82,37 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 /// No further frame joins a message that has this many bytes.
 pub(crate) const MAX_FRAMES_BYTES: usize = 1024 * 1024;
 
-/// Requests that may wait for one link.
-pub(crate) const MAX_WAITING_FRAMES: usize = 4096;
-
 /// Bytes of all requests that wait for one link or for their answer.
 pub(crate) const MAX_WAITING_FRAME_BYTES: usize = 128 * 1024 * 1024;
 
-/// Requests of one stream that may be under way on the node that answers them.
+/// Requests of one stream that may wait to be sent, and that may be under way on the node that answers them. Beyond it they
+/// are refused.
 pub(crate) const MAX_FRAMES_UNDER_WAY: usize = 4096;
+
+/// Reads of one group that may be under way to other nodes, of one kind with another. Those of a group without a leader wait
+/// for one, and must leave room for those of other groups.
+pub(crate) const MAX_GROUP_READS_ELSEWHERE: usize = 512;
+
+/// The same as [`MAX_FRAMES_UNDER_WAY`], of reads: as many as sixteen groups may have under way, which is what a cluster has
+/// unless somebody wants more.
+pub(crate) const MAX_READS_UNDER_WAY: usize = 16 * MAX_GROUP_READS_ELSEWHERE;
+
+/// The same of watches, which wait for most of their time and take next to nothing meanwhile.
+pub(crate) const MAX_WATCHES_UNDER_WAY: usize = 65_536;
+
+/// Refusals of one stream that may wait to be packed.
+pub(crate) const MAX_WAITING_REFUSALS: usize = 256;
+
+/// Bytes of the reads' answers of one stream that are being read or wait for the line; the same of answers to fetches. So
+/// however slow other nodes are, each has at most twice this waiting here, and what a message that is larger than it was
+/// asked for takes until it is found to be. Room for several of the largest answers.
+pub(crate) const MAX_ANSWER_BYTES: u32 = 64 * 1024 * 1024;
+
+/// What an answer is taken to have beside its payload and an eighth of that; what has more asks for more.
+pub(crate) const ANSWER_OVERHEAD_BYTES: u64 = 4096;
+
+/// About what one stream takes in a list.
+pub(crate) const LISTED_BYTES: u64 = 256;
 
 /// How long connecting to a node may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

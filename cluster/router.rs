@@ -12,6 +12,7 @@ use weir_storage::{Op, Outcome};
 use crate::control::Hosting;
 use crate::fork::Settling;
 use crate::group::Group;
+use crate::peer::Room;
 use crate::view::Views;
 
 /// The way from a stream's name to its group.
@@ -84,12 +85,13 @@ impl Streams for Router {
 
     async fn read(&self, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
         let group = self.group(name)?;
-        match self.read_from(&group, name, read).await {
+        match self.read_from(&group, name, read, &mut Room::default()).await {
             // A replica that lags may not know an offset that another one gave. Only what is up to date may say that
             // nobody did.
             Err(ReadError::OffsetBeyondTail) if read.consistency == Consistency::Eventual => {
                 let consistency = Consistency::Linearizable;
-                self.read_from(&group, name, Read { consistency, ..read }).await
+                let read = Read { consistency, ..read };
+                self.read_from(&group, name, read, &mut Room::default()).await
             }
             answer => answer,
         }
@@ -106,7 +108,9 @@ impl Streams for Router {
         if groups.is_empty() {
             return Err(NO_GROUP.into());
         }
-        let pages = groups.iter().map(|group| group.list(request.clone()));
+        let pages = groups
+            .iter()
+            .map(async |group| group.list(request.clone(), &mut Room::default()).await);
         let mut all = ListPage::default();
         for page in futures_util::future::try_join_all(pages).await? {
             all.more |= page.more;

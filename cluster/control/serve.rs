@@ -14,7 +14,7 @@ use super::hosting::{Hosting, addresses};
 use super::machine::MetaMachine;
 use crate::codec::Malformed;
 use crate::group::GroupRequest;
-use crate::peer::{ClusterName, Dispatch, Incoming, Kind, Lane, Reply, Status};
+use crate::peer::{ClusterName, Dispatch, Incoming, Kind, Lane, Reply, Room, Status};
 use crate::raft::{Appends, Replica, Seen, WriteError};
 use crate::router::Router;
 
@@ -71,7 +71,7 @@ impl Dispatch for Shared {
 }
 
 impl Incoming for Stream {
-    fn take(&mut self, kind: Kind, frame: Frame, reply: Reply) {
+    fn take(&mut self, kind: Kind, frame: Frame, mut reply: Reply) {
         if !self.dispatcher.is_sender(&frame, self.node) {
             tokio::spawn(reply.send(Status::WrongReplica, NOTHING));
             return;
@@ -85,7 +85,7 @@ impl Incoming for Stream {
         }
         let dispatcher = Arc::clone(&self.dispatcher);
         tokio::spawn(async move {
-            let (status, body) = dispatcher.answer(kind, frame).await;
+            let (status, body) = dispatcher.answer(kind, frame, reply.room()).await;
             reply.send(status, body).await;
         });
     }
@@ -129,7 +129,7 @@ impl Dispatcher {
         (frame.to == 0 || frame.to == replica.id()).then_some(replica)
     }
 
-    async fn answer(&self, kind: Kind, frame: Frame) -> Answer {
+    async fn answer(&self, kind: Kind, frame: Frame, room: &mut Room) -> Answer {
         match kind {
             Kind::Hello => (Status::Done, self.hello().encode_to_vec().into()),
             Kind::Join => self.join(frame.body).await,
@@ -156,12 +156,27 @@ impl Dispatcher {
                 (_, Err(_)) => (Status::Malformed, NOTHING),
             },
             Kind::ReadIndex | Kind::Propose | Kind::Read | Kind::Head | Kind::Wait | Kind::List | Kind::Fetch => {
-                self.group_request(kind, frame).await
+                self.roomy_request(kind, frame, room).await
             }
         }
     }
 
-    async fn group_request(&self, kind: Kind, frame: Frame) -> Answer {
+    /// A message comes whole, so an answer may be larger than it was asked for. It is not kept while it waits for more room.
+    async fn roomy_request(&self, kind: Kind, frame: Frame, room: &mut Room) -> Answer {
+        loop {
+            let answer = self.group_request(kind, frame.clone(), room).await;
+            let bytes = answer.1.len() as u64;
+            if !room.is_refused() && room.fits(bytes) {
+                return answer;
+            }
+            drop(answer);
+            if room.is_refused() || room.claim(bytes).await.is_err() {
+                return (Status::Unavailable, NOTHING);
+            }
+        }
+    }
+
+    async fn group_request(&self, kind: Kind, frame: Frame, room: &mut Room) -> Answer {
         let group = self.member.get().and_then(|parts| parts.hosting.group(frame.group));
         let Some((group, hosted)) = group.and_then(|group| group.hosted().map(|hosted| (group, hosted))) else {
             return (Status::WrongReplica, NOTHING);
@@ -176,13 +191,13 @@ impl Dispatcher {
         }
         if let (Kind::Read, Some(parts)) = (kind, self.member.get()) {
             // What a fork inherited may be in groups that the asking node cannot know of.
-            return match parts.router.serve_read(&group, frame.body).await {
+            return match parts.router.serve_read(&group, frame.body, room).await {
                 Ok(body) => (Status::Done, body),
                 Err(Malformed) => (Status::Malformed, NOTHING),
             };
         }
         let request = GroupRequest { kind, body: frame.body };
-        group.serve(&hosted, request).await
+        group.serve(&hosted, request, room).await
     }
 
     pub(crate) fn hello(&self) -> pb::HelloReply {

@@ -8,6 +8,7 @@ use weir_storage::{Elsewhere, Fetched};
 
 use crate::codec::{Malformed, read_answer_to_pb, read_from_pb};
 use crate::group::Group;
+use crate::peer::Room;
 use crate::router::Router;
 
 const CHANGED: Fault = Fault::Unavailable("the stream was made anew meanwhile");
@@ -44,8 +45,9 @@ impl Router {
         group: &Group,
         name: &StreamName,
         read: Read,
+        room: &mut Room,
     ) -> Result<ReadResult, ReadError> {
-        match group.read(name, read).await {
+        match group.read(name, read, room).await {
             // Only a replica here answers so: other nodes' routers resolve it.
             Err(ReadError::Elsewhere) => self.read_inherited(group, name, read).await,
             answer => answer,
@@ -53,9 +55,9 @@ impl Router {
     }
 
     /// Answers another node's read.
-    pub(crate) async fn serve_read(&self, group: &Group, body: Bytes) -> Result<Bytes, Malformed> {
+    pub(crate) async fn serve_read(&self, group: &Group, body: Bytes, room: &mut Room) -> Result<Bytes, Malformed> {
         let (name, read) = read_from_pb(&pb::ReadRequest::decode(body)?)?;
-        let reply = read_answer_to_pb(self.read_from(group, &name, read).await);
+        let reply = read_answer_to_pb(self.read_from(group, &name, read, room).await);
         Ok(reply.encode_to_vec().into())
     }
 
@@ -97,7 +99,8 @@ impl Router {
                 consistency: Consistency::Eventual,
                 renews: false,
             };
-            let rest = group.read(name, rest).await?;
+            // That has its room with what was gathered before.
+            let rest = group.read(name, rest, &mut Room::default()).await?;
             if rest.incarnation != result.incarnation {
                 return Err(CHANGED.into());
             }
@@ -116,7 +119,7 @@ impl Router {
         let mut place = place.clone();
         loop {
             let group = self.group(&place.source)?;
-            match group.fetch(&place, from, max_bytes).await? {
+            match group.fetch(&place, from, max_bytes, &mut Room::default()).await? {
                 Fetched::Messages { runs, next_offset } => return Ok((runs, next_offset)),
                 Fetched::Elsewhere(next) => place = next,
                 Fetched::Behind => return Err(Fault::Unavailable("the fork's source does not answer now").into()),

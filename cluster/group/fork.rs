@@ -10,7 +10,7 @@ use super::remote::NOBODY;
 use super::{Group, renew};
 use crate::codec::{Malformed, fetch_from_pb, fetch_to_pb, fetched_from_pb, fetched_to_pb};
 use crate::limits::READ_TIMEOUT;
-use crate::peer::{Kind, Status};
+use crate::peer::{Kind, Room, Status};
 
 const NOT_HERE: Fault = Fault::Unavailable("this node has no replica of the stream any more");
 const MISSING: &str = "the source of a fork is missing";
@@ -39,17 +39,26 @@ impl Group {
 
     /// Reads what a fork in another group inherited from a stream of this one. Those bytes never change, so a replica
     /// that has them need ask nobody.
-    pub(crate) async fn fetch(&self, place: &Elsewhere, from: Offset, max_bytes: u64) -> Result<Fetched, ReadError> {
+    pub(crate) async fn fetch(
+        &self,
+        place: &Elsewhere,
+        from: Offset,
+        max_bytes: u64,
+        room: &mut Room,
+    ) -> Result<Fetched, ReadError> {
         if self.serving().is_none() {
             let request = fetch_to_pb(place, from, max_bytes);
             let reply: pb::FetchReply = self.ask(Kind::Fetch, &request, READ_TIMEOUT).await?;
             return fetched_from_pb(reply).map_err(|_| NOBODY)?;
         }
+        room.claim(max_bytes).await?;
         let fetched = self.fetch_here(place, from, max_bytes).await?;
         if fetched != Fetched::Behind {
             return Ok(fetched);
         }
+        room.let_go();
         self.barrier().await?;
+        room.claim(max_bytes).await?;
         match self.fetch_here(place, from, max_bytes).await? {
             Fetched::Behind => Err(Fault::Storage(MISSING.to_owned()).into()),
             fetched => Ok(fetched),
@@ -63,9 +72,9 @@ impl Group {
             .await?
     }
 
-    pub(super) async fn serve_fetch(&self, body: Bytes) -> Result<(Status, Bytes), Malformed> {
+    pub(super) async fn serve_fetch(&self, body: Bytes, room: &mut Room) -> Result<(Status, Bytes), Malformed> {
         let (place, from, max_bytes) = fetch_from_pb(&pb::FetchRequest::decode(body)?)?;
-        let reply = fetched_to_pb(self.fetch(&place, from, max_bytes).await);
+        let reply = fetched_to_pb(self.fetch(&place, from, max_bytes, room).await);
         Ok((Status::Done, reply.encode_to_vec().into()))
     }
 

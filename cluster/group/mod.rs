@@ -3,6 +3,8 @@
 mod attempt;
 mod barrier;
 mod batch;
+#[cfg(test)]
+mod elsewhere;
 mod fork;
 mod housekeeping;
 mod lone;
@@ -29,7 +31,7 @@ use self::barrier::Barrier;
 use self::propose::Proposer;
 use self::renew::Renewals;
 use crate::disk_space::DiskSpace;
-use crate::limits::LEADER_PAUSE;
+use crate::limits::{LEADER_PAUSE, MAX_GROUP_READS_ELSEWHERE};
 use crate::peer::Peers;
 use crate::raft::{NotLeader, Replica};
 use crate::view::Views;
@@ -72,6 +74,8 @@ pub(crate) struct Group {
     /// Whether the last batch was refused for want of space.
     is_refused: AtomicBool,
     watchers: Arc<Watchers>,
+    /// Taken by a read that other nodes are asked for.
+    elsewhere: Semaphore,
 }
 
 /// A replica on this node.
@@ -126,6 +130,7 @@ impl Group {
             renewals: Renewals::default(),
             is_refused: AtomicBool::new(false),
             watchers: Arc::default(),
+            elsewhere: Semaphore::new(MAX_GROUP_READS_ELSEWHERE),
         });
         tokio::spawn(propose::run(Arc::downgrade(&group), proposals));
         tokio::spawn(barrier::run(Arc::downgrade(&group), reads));

@@ -11,14 +11,23 @@ use weir_storage::Storage;
 
 use super::{Group, Hosted, renew};
 use crate::blocking::blocking;
-use crate::limits::READ_TIMEOUT;
+use crate::limits::{ANSWER_OVERHEAD_BYTES, LISTED_BYTES, READ_TIMEOUT};
+use crate::peer::Room;
+
+/// At least as many bytes as a result has on its way to another node, where lengths have up to five bytes each.
+fn answer_bytes(result: &ReadResult) -> u64 {
+    let runs = result.runs.iter();
+    let bytes: usize = runs.map(|run| run.payload.len() + 5 * run.lengths.len()).sum();
+    bytes as u64 + ANSWER_OVERHEAD_BYTES
+}
 
 impl Group {
-    /// Reads from the replica here, or asks a node that has one.
-    pub(crate) async fn read(&self, name: &StreamName, read: Read) -> Result<ReadResult, ReadError> {
+    /// Reads from the replica here, or asks a node that has one. A read that has to wait for its turn takes no room yet.
+    pub(crate) async fn read(&self, name: &StreamName, read: Read, room: &mut Room) -> Result<ReadResult, ReadError> {
         let Some(hosted) = self.readable(read.consistency).await? else {
             return self.read_elsewhere(name, &read).await;
         };
+        room.claim(read.max_bytes).await?;
         let now = self.shared.clock.now();
         let wanted = name.clone();
         let result = self
@@ -26,6 +35,8 @@ impl Group {
                 storage.read(&wanted, read.from, read.max_bytes, now)
             })
             .await??;
+        // Renewing may take a while.
+        room.fits(answer_bytes(&result));
         renew::renew(self, name, read, (now, result.ttl_deadline)).await?;
         Ok(result)
     }
@@ -41,10 +52,11 @@ impl Group {
     }
 
     /// One page of this group's streams.
-    pub(crate) async fn list(&self, request: ListRequest) -> Result<ListPage, ListError> {
+    pub(crate) async fn list(&self, request: ListRequest, room: &mut Room) -> Result<ListPage, ListError> {
         let Some(hosted) = self.readable(Consistency::Linearizable).await? else {
             return self.list_elsewhere(&request).await;
         };
+        room.claim(LISTED_BYTES.saturating_mul(request.limit as u64)).await?;
         let now = self.shared.clock.now();
         self.with_storage(&hosted, move |storage| storage.list_streams(&request, now))
             .await?

@@ -57,6 +57,14 @@ impl Group {
         request: &impl Message,
         timeout: Duration,
     ) -> Result<R, Fault> {
+        // A watch waits for something that may never come; its lane has room for that.
+        let (lane, _turn) = match kind {
+            Kind::Wait => (Lane::Watch, None),
+            _ => {
+                let turn = self.elsewhere.try_acquire().map_err(|_| Fault::Overloaded)?;
+                (Lane::Read, Some(turn))
+            }
+        };
         let body = Bytes::from(request.encode_to_vec());
         let deadline = Instant::now() + timeout;
         while Instant::now() < deadline {
@@ -69,7 +77,6 @@ impl Group {
                     to: replica,
                 };
                 let left = deadline.saturating_duration_since(Instant::now());
-                let lane = if kind == Kind::Wait { Lane::Watch } else { Lane::Read };
                 let call = self.shared.peers.call(address, lane, kind, body.clone(), left);
                 if let Ok(answer) = call.await {
                     return R::decode(answer).map_err(|_| NOBODY);

@@ -12,7 +12,7 @@ use super::attempt::Failure;
 use super::{Group, Hosted};
 use crate::codec::{Malformed, consistency, head_answer_to_pb, list_answer_to_pb, op_from_pb, outcome_to_pb};
 use crate::limits::WAIT_TIMEOUT;
-use crate::peer::{Kind, Status};
+use crate::peer::{Kind, Room, Status};
 use crate::raft::{Answer, NotLeader, WriteError};
 
 /// What another node asks of a group.
@@ -45,15 +45,15 @@ pub(super) fn decode_hint(body: &Bytes) -> NotLeader {
 
 impl Group {
     /// Answers a request.
-    pub(crate) async fn serve(&self, hosted: &Hosted, request: GroupRequest) -> Reply {
+    pub(crate) async fn serve(&self, hosted: &Hosted, request: GroupRequest, room: &mut Room) -> Reply {
         let GroupRequest { kind, body } = request;
         let answer = match kind {
             Kind::Propose => self.serve_propose(hosted, body).await,
             Kind::ReadIndex => Ok(serve_read_index(hosted).await),
             Kind::Head => self.serve_head(body).await,
             Kind::Wait => self.serve_wait(body).await,
-            Kind::List => self.serve_list(body).await,
-            Kind::Fetch => self.serve_fetch(body).await,
+            Kind::List => self.serve_list(body, room).await,
+            Kind::Fetch => self.serve_fetch(body, room).await,
             _ => Err(Malformed),
         };
         answer.unwrap_or_else(|Malformed| (Status::Malformed, Bytes::new()))
@@ -96,14 +96,14 @@ impl Group {
         Ok((Status::Done, head_answer_to_pb(&answer).encode_to_vec().into()))
     }
 
-    async fn serve_list(&self, body: Bytes) -> Result<Reply, Malformed> {
+    async fn serve_list(&self, body: Bytes, room: &mut Room) -> Result<Reply, Malformed> {
         let request = pb::ListRequest::decode(body)?;
         let request = ListRequest {
             prefix: request.prefix,
             after: request.after,
             limit: usize::try_from(request.limit).map_err(|_| Malformed)?,
         };
-        let reply = list_answer_to_pb(self.list(request).await);
+        let reply = list_answer_to_pb(self.list(request, room).await);
         Ok((Status::Done, reply.encode_to_vec().into()))
     }
 

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::limits::{MAX_FRAMES_UNDER_WAY, MAX_READS_UNDER_WAY, MAX_WATCHES_UNDER_WAY};
+
 /// What a frame asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -113,6 +115,15 @@ impl Lane {
             Self::Read => "read",
             Self::Watch => "watch",
             Self::Snapshot => "snapshot",
+        }
+    }
+
+    /// How many requests of one stream may wait to be sent, and how many may be under way on the node that answers them.
+    pub(super) fn slots(self) -> usize {
+        match self {
+            Self::Read => MAX_READS_UNDER_WAY,
+            Self::Watch => MAX_WATCHES_UNDER_WAY,
+            Self::Control | Self::Bulk | Self::Client | Self::Snapshot => MAX_FRAMES_UNDER_WAY,
         }
     }
 }

@@ -15,8 +15,8 @@ use weir_proto::peer::{Frame, Frames};
 use super::kind::{CallError, Lane, Status};
 use super::other::Connector;
 use crate::limits::{
-    CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_MESSAGE_BYTES,
-    MAX_WAITING_FRAME_BYTES, MAX_WAITING_FRAMES, RECONNECT_PAUSE,
+    CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_FRAMES_UNDER_WAY,
+    MAX_MESSAGE_BYTES, MAX_WAITING_FRAME_BYTES, RECONNECT_PAUSE,
 };
 use crate::platform::Network;
 
@@ -54,7 +54,7 @@ pub(super) struct Link {
 impl Link {
     /// Must be called within a runtime.
     pub(super) fn open(location: &str, lane: Lane, introduction: Introduction) -> Self {
-        let (queue, outgoing) = mpsc::channel(MAX_WAITING_FRAMES);
+        let (queue, outgoing) = mpsc::channel(lane.slots());
         let uri = format!("http://{location}");
         tokio::spawn(run(uri, lane, introduction, outgoing));
         Self {
@@ -187,6 +187,8 @@ async fn open(
 struct Waiting {
     calls: HashMap<u64, (oneshot::Sender<Result<Bytes, CallError>>, OwnedSemaphorePermit)>,
     last_id: u64,
+    /// How many of them were still waited for when those were last cleared that are not.
+    wanted: usize,
 }
 
 impl Waiting {
@@ -200,9 +202,11 @@ impl Waiting {
             };
             bytes += self.add(next, &mut frames);
         }
-        // Deadlines passed without an answer leave their entry here; they are cleared as room is looked for.
-        if self.calls.len() > MAX_WAITING_FRAMES {
+        // Deadlines passed without an answer leave their entry here. They are cleared when there are as many as others may
+        // be, so that each entry is looked at a few times however many there are.
+        if self.calls.len() > MAX_FRAMES_UNDER_WAY.max(2 * self.wanted) {
             self.calls.retain(|_, (answer, _)| !answer.is_closed());
+            self.wanted = self.calls.len();
         }
         Frames { frames }
     }

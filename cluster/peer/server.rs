@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
@@ -18,8 +18,9 @@ use weir_proto::peer::{Frame, Frames};
 use super::kind::{Kind, Lane, Status};
 use super::link::{CLUSTER_HEADER, LANE_HEADER, NODE_HEADER, RULES_HEADER};
 use super::other::Other;
+use super::room::{Budgets, Room};
 use crate::limits::{
-    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_FRAMES_UNDER_WAY, MAX_MESSAGE_BYTES, RULES_VERSION,
+    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_FRAMES_BYTES, MAX_MESSAGE_BYTES, MAX_WAITING_REFUSALS, RULES_VERSION,
 };
 use crate::platform::PeerListener;
 
@@ -35,30 +36,42 @@ pub(crate) trait Incoming: Send {
     fn take(&mut self, kind: Kind, frame: Frame, reply: Reply);
 }
 
+/// An answer on its way out.
+struct Answer {
+    frame: Frame,
+    /// Its request is under way until it is packed.
+    _turn: OwnedSemaphorePermit,
+    room: Room,
+}
+
+/// Answers that travel together, and the room that they take until they do.
+type Packed = (Frames, Vec<Room>);
+
 /// The way back for one answer. Dropped without one, it says that nobody knows: the caller holds room until it hears.
 pub(crate) struct Reply {
     id: u64,
-    answers: Option<mpsc::Sender<Frame>>,
-    _under_way: OwnedSemaphorePermit,
+    way: Option<(mpsc::Sender<Answer>, OwnedSemaphorePermit)>,
+    room: Room,
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let frame = Frame {
-            id: self.id,
-            status: Status::Unknown as u32,
-            ..Frame::default()
-        };
-        if let Some(answers) = self.answers.take() {
-            // There is room for as many answers as requests are under way.
-            let _ = answers.try_send(frame);
-        }
+        self.answer(Status::Unknown, Bytes::new());
     }
 }
 
 impl Reply {
+    /// What the answer may take.
+    pub(crate) fn room(&mut self) -> &mut Room {
+        &mut self.room
+    }
+
     pub(crate) async fn send(mut self, status: Status, body: Bytes) {
-        let Some(answers) = self.answers.take() else {
+        self.answer(status, body);
+    }
+
+    fn answer(&mut self, status: Status, body: Bytes) {
+        let Some((answers, turn)) = self.way.take() else {
             return;
         };
         let frame = Frame {
@@ -67,8 +80,13 @@ impl Reply {
             body,
             ..Frame::default()
         };
-        // Nobody listens any more when the stream has ended.
-        let _ = answers.send(frame).await;
+        // There is a place for every answer of which the request has a turn. Nobody listens any more when the stream has
+        // ended.
+        let _ = answers.try_send(Answer {
+            frame,
+            _turn: turn,
+            room: std::mem::take(&mut self.room),
+        });
     }
 }
 
@@ -161,16 +179,18 @@ impl<D: Dispatch> Peer for Service<D> {
         // A later version may have more of them.
         let lane = Lane::from_name(lane).unwrap_or(Lane::Bulk);
         let incoming = self.dispatch.accept(node, lane);
-        let (answers, ready) = mpsc::channel(MAX_FRAMES_UNDER_WAY);
+        let (entrance, ready) = Entrance::of(lane.slots());
         let (packed, out) = mpsc::channel(4);
         let caller = Caller {
             cluster: theirs,
             ours: Arc::clone(&self.cluster),
             stopped: self.stopped.clone(),
         };
-        tokio::spawn(receive(request.into_inner(), incoming, answers, caller));
+        tokio::spawn(receive(request.into_inner(), incoming, entrance, caller));
         tokio::spawn(pack(ready, packed));
-        Ok(Response::new(Box::pin(ReceiverStream::new(out))))
+        // The line takes them here, one message after the other as it gets rid of them.
+        let out = ReceiverStream::new(out).map(|(frames, _rooms)| Ok(frames));
+        Ok(Response::new(Box::pin(out)))
     }
 }
 
@@ -191,14 +211,57 @@ impl Caller {
     }
 }
 
-/// Takes requests until the stream ends. No more of them are under way than answers find room.
+/// Where requests come in. Each has a turn until its answer is packed, and there is a place for as many answers as turns.
+struct Entrance {
+    answers: mpsc::Sender<Answer>,
+    turns: Arc<Semaphore>,
+    /// The turns of those that are refused because there is no other.
+    refusals: Arc<Semaphore>,
+    budgets: Budgets,
+}
+
+impl Entrance {
+    fn of(slots: usize) -> (Self, mpsc::Receiver<Answer>) {
+        let (answers, ready) = mpsc::channel(slots + MAX_WAITING_REFUSALS);
+        let entrance = Self {
+            answers,
+            turns: Arc::new(Semaphore::new(slots)),
+            refusals: Arc::new(Semaphore::new(MAX_WAITING_REFUSALS)),
+            budgets: Budgets::new(),
+        };
+        (entrance, ready)
+    }
+
+    /// The way back for the answer to `frame`. Nothing if that was refused: others might be under way for long, and whoever
+    /// comes behind it must not wait for them. It waits for the line at most.
+    async fn admit(&self, frame: &Frame) -> Option<Reply> {
+        let reply = |turn, room| Reply {
+            id: frame.id,
+            way: Some((self.answers.clone(), turn)),
+            room,
+        };
+        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            let kind = Kind::from_number(frame.kind);
+            return Some(reply(
+                turn,
+                kind.map(|kind| self.budgets.room(kind)).unwrap_or_default(),
+            ));
+        }
+        let turn = Arc::clone(&self.refusals).acquire_owned().await.ok()?;
+        reply(turn, Room::default())
+            .send(Status::Unavailable, Bytes::new())
+            .await;
+        None
+    }
+}
+
+/// Takes requests until the stream ends.
 async fn receive(
     mut requests: Streaming<Frames>,
     mut incoming: Box<dyn Incoming>,
-    answers: mpsc::Sender<Frame>,
+    entrance: Entrance,
     mut caller: Caller,
 ) {
-    let room = Arc::new(Semaphore::new(MAX_FRAMES_UNDER_WAY));
     loop {
         let message = tokio::select! {
             message = requests.message() => message,
@@ -209,13 +272,12 @@ async fn receive(
         };
         let is_member = caller.is_member();
         for frame in message.frames {
-            let Ok(under_way) = Arc::clone(&room).acquire_owned().await else {
-                return;
+            let reply = tokio::select! {
+                reply = entrance.admit(&frame) => reply,
+                _ = caller.stopped.wait_for(|stopped| *stopped) => return,
             };
-            let reply = Reply {
-                id: frame.id,
-                answers: Some(answers.clone()),
-                _under_way: under_way,
+            let Some(reply) = reply else {
+                continue;
             };
             match Kind::from_number(frame.kind) {
                 Some(kind) if is_member || kind.is_for_strangers() => incoming.take(kind, frame, reply),
@@ -227,18 +289,23 @@ async fn receive(
 }
 
 /// Packs answers that are ready at the same time into one message.
-async fn pack(mut ready: mpsc::Receiver<Frame>, packed: mpsc::Sender<Result<Frames, tonic::Status>>) {
+async fn pack(mut ready: mpsc::Receiver<Answer>, packed: mpsc::Sender<Packed>) {
     while let Some(first) = ready.recv().await {
-        let mut bytes = first.body.len();
-        let mut frames = vec![first];
-        while bytes < MAX_FRAMES_BYTES {
-            let Ok(next) = ready.try_recv() else {
-                break;
+        let (mut frames, mut rooms, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(Answer { frame, room, .. }) = next {
+            bytes += frame.body.len();
+            frames.push(frame);
+            if room.is_taken() {
+                rooms.push(room);
+            }
+            next = if bytes < MAX_FRAMES_BYTES {
+                ready.try_recv().ok()
+            } else {
+                None
             };
-            bytes += next.body.len();
-            frames.push(next);
         }
-        if packed.send(Ok(Frames { frames })).await.is_err() {
+        if packed.send((Frames { frames }, rooms)).await.is_err() {
             return;
         }
     }
