@@ -135,8 +135,10 @@ pub(crate) const LARGE_BATCHES_UNDER_WAY: usize = 2;
 /// How long a write may take in all, attempts with several leaders included.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long one attempt may take before another one is made.
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one attempt to have the meta group do something may take before another one is made. Its commands are few and
+/// small. A batch of writes is not sent again while the same replica leads, which has it in its log: where that takes long,
+/// doing it twice takes longer.
+pub(crate) const COMMAND_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often whoever waits for a leader's answer looks whether another one leads meanwhile.
 pub(crate) const LEADER_CHECK_INTERVAL: Duration = Duration::from_millis(250);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use weir_meta::{MetaCommand, MetaError, MetaOutcome};
 use weir_proto::{control as pb, raft};
 
-use crate::limits::{ATTEMPT_TIMEOUT, LEADER_PAUSE};
+use crate::limits::{COMMAND_ATTEMPT_TIMEOUT, LEADER_PAUSE};
 use crate::peer::{Address, CallError, Kind, Lane, Peers, Status};
 use crate::raft::{Answer, NotLeader, Replica, WriteError};
 
@@ -73,7 +73,7 @@ impl Commands {
         let entry = pb::MetaEntry {
             command: command.encode().into(),
         };
-        match tokio::time::timeout(ATTEMPT_TIMEOUT, self.replica.write(&entry)).await {
+        match tokio::time::timeout(COMMAND_ATTEMPT_TIMEOUT, self.replica.write(&entry)).await {
             Ok(Ok(Answer::Meta(reply))) => Ok(reply),
             Ok(Err(error)) => Err(error),
             _ => Err(WriteError::Unknown(NotLeader::default())),
@@ -89,7 +89,7 @@ impl Commands {
         };
         let body = Bytes::from(command.encode());
         self.peers
-            .call(address, Lane::Control, Kind::Meta, body, ATTEMPT_TIMEOUT)
+            .call(address, Lane::Control, Kind::Meta, body, COMMAND_ATTEMPT_TIMEOUT)
             .await
     }
 

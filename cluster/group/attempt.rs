@@ -1,10 +1,11 @@
 //! Attempts to have a batch applied: by the replica here if it leads, or by whoever does.
 //!
 //! A batch keeps its proposals' ids through all attempts, so it is applied once however often it is sent. What is
-//! certain not to have been done is told as such; what may have been done is sent again until its deadline.
+//! certain not to have been done is told as such; what may have been done is sent again until its deadline, but not to a
+//! replica that has it in its log and still leads: there it will be committed, and what is slow would be slower still.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -17,9 +18,9 @@ use weir_storage::Outcome;
 use super::Group;
 use super::batch::{Batch, NO_LEADER, Numbers, batch_needs_room};
 use crate::codec::outcome_from_pb;
-use crate::limits::{ATTEMPT_TIMEOUT, LEADER_CHECK_INTERVAL, LEADER_PAUSE};
+use crate::limits::{LEADER_CHECK_INTERVAL, LEADER_PAUSE};
 use crate::peer::{Address, CallError, Kind, Lane, Status};
-use crate::raft::{Answer, NotLeader, WriteError};
+use crate::raft::{Answer, NotLeader, Replica, WriteError};
 
 /// An attempt that has begun.
 pub(super) enum Attempt {
@@ -64,18 +65,20 @@ impl Group {
                     to: replica,
                 };
                 let body = Bytes::from(batch.message.encode_to_vec());
+                let left = batch.deadline.saturating_duration_since(Instant::now());
                 let peers = &self.shared.peers;
-                let call = peers.start(address, Lane::Client, Kind::Propose, body, ATTEMPT_TIMEOUT);
+                let call = peers.start(address, Lane::Client, Kind::Propose, body, left);
                 Attempt::Remote(replica, Box::pin(call))
             }
             _ => Attempt::Ended(Failure::NotLeader(NotLeader::default())),
         }
     }
 
-    /// Puts a batch into the log of the replica here, which stamps the time if it leads.
+    /// Puts a batch into the log of the replica here, which stamps the time if it leads. What is returned waits for the
+    /// answer as long as it does.
     pub(super) async fn propose_here(
         &self,
-        replica: &crate::raft::Replica,
+        replica: &Arc<Replica>,
         batch: &mut pb::Batch,
     ) -> Result<impl Future<Output = Result<Answer, WriteError>> + Send + use<>, Failure> {
         let has_space = match batch_needs_room(batch) {
@@ -86,14 +89,16 @@ impl Group {
             return Err(Failure::StorageFull);
         }
         batch.at = self.shared.clock.now().as_millis();
-        replica.propose(batch).await.map_err(|error| failure(&error))
+        let term = replica.leads_in();
+        let answer = replica.propose(batch).await.map_err(|error| failure(&error))?;
+        Ok(while_leading(Arc::downgrade(replica), term, answer))
     }
 
     /// Sends a batch until it is answered or its time is over.
     pub(super) async fn drive(&self, mut batch: Batch, mut attempt: Attempt, numbers: &Mutex<Numbers>) {
         let mut is_unknown = false;
         let result = loop {
-            let failure = match self.finish(attempt, batch.answers.len()).await {
+            let failure = match self.finish(attempt, &batch).await {
                 Ok(outcomes) => break Ok(outcomes),
                 Err(failure) => failure,
             };
@@ -135,17 +140,17 @@ impl Group {
         }
     }
 
-    async fn finish(&self, attempt: Attempt, count: usize) -> Result<Outcomes, Failure> {
+    async fn finish(&self, attempt: Attempt, batch: &Batch) -> Result<Outcomes, Failure> {
         let outcomes = match attempt {
             Attempt::Ended(failure) => return Err(failure),
-            Attempt::Local(answer) => match tokio::time::timeout(ATTEMPT_TIMEOUT, answer).await {
+            Attempt::Local(answer) => match tokio::time::timeout_at(batch.deadline, answer).await {
                 Ok(Ok(Answer::Streams(outcomes))) => outcomes,
                 Ok(Err(error)) => return Err(failure(&error)),
                 _ => return Err(Failure::Unknown),
             },
             Attempt::Remote(asked, call) => remote_outcomes(self.answer_of(asked, call).await)?,
         };
-        if outcomes.len() == count {
+        if outcomes.len() == batch.answers.len() {
             Ok(outcomes)
         } else {
             Err(Failure::Unknown)
@@ -195,6 +200,25 @@ impl Group {
         self.note_leader(NotLeader {
             leader: Some(replicas[turn % replicas.len()]),
         });
+    }
+}
+
+/// The answer to what is in the log of a replica that leads in `term`. Once it does not any more, others may decide what
+/// becomes of it, and can be asked; the replica itself may hear of that late or, cut off, not at all.
+async fn while_leading(
+    replica: Weak<Replica>,
+    term: Option<u64>,
+    answer: impl Future<Output = Result<Answer, WriteError>>,
+) -> Result<Answer, WriteError> {
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        if let Ok(answer) = tokio::time::timeout(LEADER_CHECK_INTERVAL, &mut answer).await {
+            return answer;
+        }
+        let replica = replica.upgrade();
+        if term.is_none() || replica.and_then(|replica| replica.leads_in()) != term {
+            return Err(WriteError::Unknown(NotLeader::default()));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use weir_journal::{Identity, Journal, MIN_SEGMENT_BYTES, Options, RealDisk};
 use weir_proto::peer::Frame;
 use weir_protocol::{Consistency, Fault, HeadError, StreamName};
+use weir_storage::Op;
 
 use super::{Group, Shared};
 use crate::SystemClock;
@@ -21,9 +22,9 @@ use crate::peer::{Addresses, Dispatch, Incoming, Kind, Lane, Peers, Reply, Statu
 use crate::platform::Network;
 use crate::view::{View, Views};
 
-const CLUSTER: &str = "a cluster";
+pub(super) const CLUSTER: &str = "a cluster";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 type Asked = Arc<Mutex<Vec<(Kind, u64, Reply)>>>;
 
@@ -61,7 +62,8 @@ impl World {
         let silent = Silent::default();
         tokio::spawn(serve(listener.into(), ours, Arc::new(silent.clone()), stopped));
         let dir = tempfile::tempdir().unwrap();
-        let shared = Arc::new(shared(&dir, addresses));
+        let (journal, _) = Journal::open(&dir.path().join("journal"), journal_options(), Arc::new(RealDisk)).unwrap();
+        let shared = Arc::new(shared(Arc::new(journal), addresses));
         Self {
             groups: [1, 2].map(|id| Group::start(id, Arc::clone(&shared))),
             asked: silent.0,
@@ -85,13 +87,17 @@ impl World {
     }
 }
 
-fn shared(dir: &TempDir, addresses: Addresses) -> Shared {
+pub(super) fn journal_options() -> Options {
     let mut options = Options::new(Identity {
         cluster: [1; 16],
         node: [2; 16],
     });
     options.segment_bytes = MIN_SEGMENT_BYTES;
-    let (journal, _) = Journal::open(&dir.path().join("journal"), options, Arc::new(RealDisk)).unwrap();
+    options
+}
+
+/// What groups of node 1 share.
+pub(super) fn shared(journal: Arc<Journal>, addresses: Addresses) -> Shared {
     Shared {
         clock: Arc::new(SystemClock),
         peers: Arc::new(Peers::new(CLUSTER.to_owned(), 1, Arc::new(addresses), Network::Tcp)),
@@ -99,7 +105,7 @@ fn shared(dir: &TempDir, addresses: Addresses) -> Shared {
             groups: BTreeMap::from([(1, vec![(11, 2)]), (2, vec![(12, 2)])]),
             ..View::default()
         }),
-        journal: Arc::new(journal),
+        journal,
         disk: Arc::new(DiskSpace::default()),
         node: 1,
         origin: 7,
@@ -111,6 +117,23 @@ fn shared(dir: &TempDir, addresses: Addresses) -> Shared {
 
 fn name() -> StreamName {
     StreamName::new("s").unwrap()
+}
+
+/// As a leader whose disk stands still, or whose followers' do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_takes_its_time_gets_a_write_once() {
+    let world = World::new().await;
+    let group = Arc::clone(&world.groups[0]);
+    let writing = tokio::spawn(async move { group.propose(Op::Touch(name())).await });
+    world.until_asked(Kind::Propose, 1).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(world.count(Kind::Propose), 1);
+    assert!(!writing.is_finished());
+    // What was sent once only, and was not done there, was not done.
+    let (_, _, reply) = world.asked.lock().unwrap().pop().unwrap();
+    reply.send(Status::StorageFull, Bytes::new()).await;
+    let answer = timeout(PATIENCE, writing).await.unwrap().unwrap();
+    assert_eq!(answer, Err(Fault::StorageFull));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ mod renew;
 mod resent;
 mod serve;
 mod staging;
+#[cfg(test)]
+mod stalled;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};

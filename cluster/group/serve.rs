@@ -11,7 +11,7 @@ use weir_protocol::{HeadError, ListRequest, StreamName, TailEvent, TailWatch as 
 use super::attempt::Failure;
 use super::{Group, Hosted};
 use crate::codec::{Malformed, consistency, head_answer_to_pb, list_answer_to_pb, op_from_pb, outcome_to_pb};
-use crate::limits::WAIT_TIMEOUT;
+use crate::limits::{WAIT_TIMEOUT, WRITE_TIMEOUT};
 use crate::peer::{Kind, Room, Status};
 use crate::raft::{Answer, NotLeader, WriteError};
 
@@ -76,7 +76,10 @@ impl Group {
             Err(Failure::StorageFull) => return Ok((Status::StorageFull, Bytes::new())),
             Err(Failure::Unknown) => return Ok((Status::Unknown, Bytes::new())),
         };
-        Ok(match answer.await {
+        // Whoever asked waits no longer than this.
+        let answer = tokio::time::timeout(WRITE_TIMEOUT, answer).await;
+        let answer = answer.unwrap_or(Err(WriteError::Unknown(NotLeader::default())));
+        Ok(match answer {
             Ok(Answer::Streams(outcomes)) => {
                 let outcomes = outcomes.iter().map(|outcome| outcome_to_pb(outcome.as_ref()));
                 let reply = pb::Reply {

@@ -197,6 +197,13 @@ impl Replica {
         self.raft.is_leader()
     }
 
+    /// The term in which it leads, if it does.
+    pub(crate) fn leads_in(&self) -> Option<u64> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.state.is_leader().then(|| metrics.vote.leader_id.term())
+    }
+
     /// Whether it votes, as far as it knows. One that is just being opened has not said yet.
     pub(crate) fn is_voter(&self) -> bool {
         let metrics = self.raft.server_metrics();
