@@ -296,6 +296,11 @@ impl Machine for StreamsMachine {
         Ok(piece.slots.into_iter().zip(is_ours).map(answer).collect())
     }
 
+    fn may_block(&self) -> bool {
+        // Whoever looks at all of the state holds the first, whoever replaces it the second.
+        self.memory.try_lock().is_err() || self.store.try_read().map_or(true, |store| store.may_block())
+    }
+
     fn begin_checkpoint(&self, log_end: u64) -> io::Result<PendingCheckpoint> {
         let replicated = self.replicated();
         let applied = encode_whole(&replicated);
@@ -408,5 +413,25 @@ impl SnapshotSink for Sink {
     fn finish(self: Box<Self>) -> io::Result<Staged> {
         self.import.finish().map_err(io_error)?;
         Ok(Staged(Box::new(self.file)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_storage::MemoryStorage;
+
+    use super::*;
+
+    #[test]
+    fn whoever_looks_at_the_whole_state_or_replaces_it_is_waited_for() {
+        let machine = StreamsMachine::open(Arc::new(MemoryStorage::new()), StoreKind::Fixed, Arc::default()).unwrap();
+        assert!(!machine.may_block());
+        let looking = machine.replicated();
+        assert!(machine.may_block());
+        drop(looking);
+        let replacing = machine.store.write().unwrap();
+        assert!(machine.may_block());
+        drop(replacing);
+        assert!(!machine.may_block());
     }
 }

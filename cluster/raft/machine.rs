@@ -55,6 +55,12 @@ pub(crate) trait Machine: Send + Sync + 'static {
     /// Applies committed entries in order; `position` is what holds after the last of them. Need not be durable.
     fn apply(&self, entries: Vec<LogEntry>, position: Position) -> io::Result<Vec<Answer>>;
 
+    /// Whether applying a few small entries might have to wait for the disk or for others now. A guess that costs next to
+    /// nothing.
+    fn may_block(&self) -> bool {
+        false
+    }
+
     /// Sets apart what was applied; the returned work, which blocks, makes that durable while others go on applying. The
     /// log is durable up to there when this is called, unless the state came by snapshot: its last entry is `log_end`. Fails
     /// as [`io::ErrorKind::StorageFull`] when it can be tried again later.

@@ -24,8 +24,9 @@ const MAX_PIECE_ENTRIES: usize = 4096;
 /// How long something waits before it looks for space again.
 const SPACE_PAUSE: Duration = Duration::from_millis(100);
 
-/// A piece of at most so many payload bytes is applied on the spot: that changes memory only and reads a few pages at
-/// most, while handing it to another thread and back is a third of the time that a single write takes.
+/// A piece of at most so many payload bytes is applied on the spot, unless the machine says that it may have to wait: that
+/// changes memory only and reads a few pages at most, while handing it to another thread and back is a third of the time
+/// that a single write takes.
 const MAX_INLINE_BYTES: u64 = 64 * 1024;
 
 /// What a snapshot is to openraft: one to be sent, or one that was received.
@@ -164,9 +165,10 @@ impl StateMachine {
                 true => machine.apply(entries, position).map(Ok),
                 false => Ok(Err(entries)),
             };
-            let applied = match bytes {
-                ..=MAX_INLINE_BYTES => apply(),
-                _ => blocking(apply).await?,
+            let is_quick = bytes <= MAX_INLINE_BYTES && !self.machine.may_block();
+            let applied = match is_quick {
+                true => apply(),
+                false => blocking(apply).await?,
             };
             match applied? {
                 Ok(answers) => break answers,

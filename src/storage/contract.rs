@@ -38,6 +38,13 @@ pub trait Storage: Send + Sync + 'static {
     /// [`StorageError`]; then nothing of the batch was applied.
     fn apply(&self, batch: Batch) -> Result<Applied, StorageError>;
 
+    /// Whether [`Storage::apply`] of a small batch that need not be durable might have to wait for the disk or for others
+    /// now, beyond reading the few pages that it needs. Costs next to nothing, and is a guess: it may be otherwise a moment
+    /// later.
+    fn may_block(&self) -> bool {
+        false
+    }
+
     /// Reads from `from` on, whole messages of at most `max_bytes` stored bytes together; at least one message where
     /// there is one. Does not renew a TTL: that is [`Op::Touch`].
     ///

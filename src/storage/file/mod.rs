@@ -135,6 +135,10 @@ impl Storage for FileStorage {
         })
     }
 
+    fn may_block(&self) -> bool {
+        self.writer.try_lock().map_or(true, |writer| writer.needs_room())
+    }
+
     fn read(&self, name: &StreamName, from: ReadFrom, max_bytes: u64, now: Timestamp) -> Result<ReadResult, ReadError> {
         let tables = self.tables()?;
         machine::read(&self.view(&tables), name, from, max_bytes, now)

@@ -54,9 +54,14 @@ impl Writer {
         self.redo.seq()
     }
 
+    /// Whether the next batch must wait for the logs.
+    pub(super) fn needs_room(&self) -> bool {
+        self.waiting_bytes > MAX_WAITING_BYTES
+    }
+
     /// Room must be made before a batch is run while a full disk keeps too much waiting.
     pub(super) fn make_room(&mut self, tables: &RwLock<Tables>, files: &Files) -> Result<(), StorageError> {
-        if self.waiting_bytes > MAX_WAITING_BYTES {
+        if self.needs_room() {
             self.redo.sync()?;
             self.flush(tables, files)?;
         }

@@ -4,6 +4,8 @@
 //! a checkpoint, or because it is much. Readers see all that is applied and never wait for the file.
 
 mod backend;
+#[cfg(test)]
+mod blocks;
 mod commit;
 mod digest;
 mod export;
@@ -189,6 +191,10 @@ impl Storage for RedbStorage {
             }
             Ok(applied)
         })
+    }
+
+    fn may_block(&self) -> bool {
+        self.store.may_block()
     }
 
     fn read(&self, name: &StreamName, from: ReadFrom, max_bytes: u64, now: Timestamp) -> Result<ReadResult, ReadError> {

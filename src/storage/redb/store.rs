@@ -6,6 +6,7 @@
 //! Locks are taken in this order: `writer`, `file`, `layers`. Only `layers` is ever waited for by readers, and nobody
 //! does more under it than take a view.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ::redb::Database;
@@ -24,6 +25,9 @@ use crate::rows::Mutations;
 /// When this much is held, whoever applies writes it to the file before going on.
 const MAX_HELD_BYTES: u64 = 32 << 20;
 
+/// What a small batch adds to that at most, on the safe side.
+const SMALL_BATCH_BYTES: u64 = 1 << 20;
+
 /// How much is held while the disk has no room. A start on a full disk applies again what the log has and the file has
 /// not, and that needs no space but memory; it is more than what comes between two checkpoints.
 const MAX_HELD_WITHOUT_ROOM: u64 = 256 << 20;
@@ -41,6 +45,8 @@ pub(super) struct Store {
     /// Held by whoever writes to the file.
     pub(super) file: Mutex<File>,
     layers: Mutex<Layers>,
+    /// What `layers.active` takes, for those who must not wait for it.
+    active_bytes: AtomicU64,
     /// Set by the first write that failed, unless for want of space.
     failure: OnceLock<StorageError>,
 }
@@ -85,6 +91,7 @@ impl Store {
             writer: Mutex::default(),
             file: Mutex::default(),
             layers: Mutex::default(),
+            active_bytes: AtomicU64::new(0),
             failure: OnceLock::new(),
         }
     }
@@ -176,11 +183,21 @@ impl Store {
             layers.active.merge(mutations);
             layers.active.bytes()
         };
+        self.active_bytes.store(held_bytes, Ordering::Relaxed);
         // A write that waits for space would stop those who apply, and with them all who read.
         if held_bytes >= MAX_HELD_BYTES && (!self.control.waits() || self.space.has_room(self.unsynced_bytes())?) {
             self.flush()?;
         }
         Ok(())
+    }
+
+    /// Whether applying a small batch might have to wait now: for whoever applies or sets apart, for the file because much
+    /// is held, or for whoever writes to it. While that makes the file grow, redb syncs it, and begins no read until that is
+    /// done.
+    pub(super) fn may_block(&self) -> bool {
+        self.active_bytes.load(Ordering::Relaxed) + SMALL_BATCH_BYTES >= MAX_HELD_BYTES
+            || self.writer.try_lock().is_err()
+            || self.file.try_lock().is_err()
     }
 
     /// Brings all that is applied into the file, not durably. Whoever calls this is the one that applies.
@@ -202,6 +219,7 @@ impl Store {
         self.write_to(&mut file)?;
         let mut layers = self.layers();
         let held = std::mem::take(&mut layers.active);
+        self.active_bytes.store(0, Ordering::Relaxed);
         if end != End::Lazy || !held.is_empty() {
             layers.frozen = Some(Frozen { held, end });
         }
