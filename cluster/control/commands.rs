@@ -24,7 +24,9 @@ pub enum CommandError {
     #[error(transparent)]
     Refused(#[from] MetaError),
     /// Nobody who leads the meta group answered; the command may or may not have been carried out.
-    #[error("no leader of the meta group answered; what was ordered may be carried out all the same, and may be ordered again")]
+    #[error(
+        "no leader of the meta group answered; what was ordered may be carried out all the same, and may be ordered again"
+    )]
     NoLeader,
 }
 

@@ -24,6 +24,11 @@ impl Budget {
         Arc::new(Self { limit, used })
     }
 
+    /// How much there is in all, in bytes.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// How much is not taken, in bytes.
     pub(crate) fn free(&self) -> u64 {
         self.limit.saturating_sub(self.used.load(Ordering::Relaxed))
@@ -70,6 +75,11 @@ impl Reservation {
         self.budget.used.fetch_add(bytes, Ordering::Relaxed);
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
         self.bytes = bytes;
+    }
+
+    /// What it is taken of.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// How much it is, in bytes.

@@ -36,6 +36,9 @@ pub(crate) const LEAST_TAKEN_BYTES: u64 = 64 * 1024;
 /// An answer may take one in so many parts of the memory that is free for answers.
 pub(crate) const ANSWER_SHARES: u64 = 64;
 
+/// All answers of one connection may take one in so many parts of the memory for answers, but for a first one of any size.
+pub(crate) const CONNECTION_SHARES: u64 = 8;
+
 /// An answer of at most so many bytes is always given.
 pub(crate) const SMALL_ANSWER_BYTES: u64 = 16 * 1024;
 

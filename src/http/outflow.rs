@@ -13,13 +13,14 @@ use http::Extensions;
 use tokio::time::sleep;
 
 use crate::budget::{Budget, OverBudget, Reservation, hold};
-use crate::limits::{ANSWER_SHARES, LEAST_TAKEN_BYTES, SMALL_ANSWER_BYTES};
+use crate::limits::{ANSWER_SHARES, CONNECTION_SHARES, LEAST_TAKEN_BYTES, SMALL_ANSWER_BYTES};
 
 /// One connection's way out. It is an extension of the requests that read.
 #[derive(Debug, Default)]
 pub(crate) struct Outflow {
-    /// How many of its answers are in memory.
+    /// How many of its answers are in memory, and their bytes.
     held: AtomicU64,
+    held_bytes: AtomicU64,
     /// How often it was none.
     emptied: AtomicU64,
     /// Bytes that the client's system has taken.
@@ -27,6 +28,10 @@ pub(crate) struct Outflow {
 }
 
 impl Outflow {
+    fn bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
     /// The client's system has taken so many bytes more.
     pub(crate) fn took(&self, bytes: usize) {
         self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -68,8 +73,10 @@ impl Claim {
     /// For an answer that is not read yet, and is to have `most` bytes at most: a part of what is free, and always some.
     pub(crate) fn share(budget: &Arc<Budget>, extensions: &Extensions, most: u64) -> Self {
         let mut claim = Self::new(budget, extensions);
-        let share = (budget.free() / ANSWER_SHARES).max(SMALL_ANSWER_BYTES).min(most);
-        claim.room.force(share);
+        let free = budget
+            .free()
+            .min(claim.left_to_connection() * ANSWER_SHARES / CONNECTION_SHARES);
+        claim.force((free / ANSWER_SHARES).max(SMALL_ANSWER_BYTES).min(most));
         claim
     }
 
@@ -85,12 +92,38 @@ impl Claim {
 
     /// Now that the answer is known to have so many bytes.
     pub(crate) fn settled(mut self, bytes: u64) -> Result<Self, OverBudget> {
-        if bytes <= SMALL_ANSWER_BYTES {
-            self.room.force(bytes);
-        } else {
-            self.room.resize(bytes)?;
+        let before = self.bytes();
+        if bytes <= before.max(SMALL_ANSWER_BYTES) {
+            self.force(bytes);
+            return Ok(self);
         }
+        let is_alone = self.outflow.as_ref().is_none_or(|outflow| outflow.bytes() == before);
+        if !is_alone && bytes - before > self.left_to_connection() {
+            return Err(OverBudget);
+        }
+        self.room.resize(bytes)?;
+        self.count(before);
         Ok(self)
+    }
+
+    fn force(&mut self, bytes: u64) {
+        let before = self.bytes();
+        self.room.force(bytes);
+        self.count(before);
+    }
+
+    /// Tells the connection that this is not as large any more as it was before.
+    fn count(&self, before: u64) {
+        if let Some(outflow) = &self.outflow {
+            outflow.held_bytes.fetch_add(self.bytes(), Ordering::Relaxed);
+            outflow.held_bytes.fetch_sub(before, Ordering::Relaxed);
+        }
+    }
+
+    /// How much more its connection's answers may take together.
+    fn left_to_connection(&self) -> u64 {
+        let most = self.room.budget().limit() / CONNECTION_SHARES;
+        most.saturating_sub(self.outflow.as_ref().map_or(0, |outflow| outflow.bytes()))
     }
 
     /// Keeps the room until the last of these pieces has left.
@@ -103,9 +136,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(outflow) = &self.outflow
-            && outflow.held.fetch_sub(1, Ordering::Relaxed) == 1
-        {
+        let Some(outflow) = &self.outflow else { return };
+        outflow.held_bytes.fetch_sub(self.bytes(), Ordering::Relaxed);
+        if outflow.held.fetch_sub(1, Ordering::Relaxed) == 1 {
             outflow.emptied.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -134,6 +167,26 @@ mod tests {
         assert!(Claim::exact(&budget, &none, SMALL_ANSWER_BYTES).is_ok());
         drop(claims);
         assert_eq!(budget.free(), 64 * 1024 * KIB);
+    }
+
+    #[test]
+    fn one_connection_leaves_room_for_others() {
+        let budget = Budget::new(64 * 1024 * KIB);
+        let mut own = Extensions::new();
+        let outflow = Arc::<Outflow>::default();
+        own.insert(Arc::clone(&outflow));
+        // Large from the first on, and no two of them.
+        let first = Claim::exact(&budget, &own, 40 * 1024 * KIB).unwrap();
+        assert!(Claim::exact(&budget, &own, 17 * KIB).is_err());
+        assert_eq!(Claim::share(&budget, &own, 256 * KIB).bytes(), SMALL_ANSWER_BYTES);
+        assert!(Claim::exact(&budget, &Extensions::new(), 17 * KIB).is_ok());
+        drop(first);
+        let claims: Vec<Claim> = (0..500).map(|_| Claim::share(&budget, &own, 2048 * KIB)).collect();
+        assert_eq!(claims[0].bytes(), 1024 * KIB);
+        assert_eq!(claims[499].bytes(), SMALL_ANSWER_BYTES);
+        assert!(budget.free() > 48 * 1024 * KIB, "{}", budget.free());
+        drop(claims);
+        assert_eq!((budget.free(), outflow.bytes()), (64 * 1024 * KIB, 0));
     }
 
     #[tokio::test(start_paused = true)]
