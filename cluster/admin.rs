@@ -239,12 +239,7 @@ impl Admin {
     /// What this node knows of itself, for its metrics. Asks nobody.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report::new(
-            &self.state(),
-            self.commands.replica(),
-            &self.hosting,
-            self.is_ready().is_ok(),
-        )
+        Report::new(&self.state(), self.commands.replica(), &self.hosting)
     }
 
     /// The cluster at a glance.

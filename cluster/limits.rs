@@ -103,10 +103,14 @@ pub(crate) const MAX_WATCHES_UNDER_WAY: usize = 65_536;
 /// Refusals of one stream that may wait to be packed.
 pub(crate) const MAX_WAITING_REFUSALS: usize = 256;
 
-/// Bytes of the reads' answers of one stream that are being read or wait for the line; the same of answers to fetches. So
-/// however slow other nodes are, each has at most twice this waiting here, and what a message that is larger than it was
+/// Bytes of the reads' answers of one stream that are being read or wait for the line; the same of reads that begin in another
+/// group's stream, and of answers to fetches. So however slow other nodes are, each has at most three times this waiting here, and what a message that is larger than it was
 /// asked for takes until it is found to be. Room for several of the largest answers.
 pub(crate) const MAX_ANSWER_BYTES: u32 = 64 * 1024 * 1024;
+
+/// How long an answer waits for room. Much less than whoever asked waits for the answer: what comes late is not wanted any
+/// more, and takes the room of others.
+pub(crate) const ROOM_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// What an answer is taken to have beside its payload and an eighth of that; what has more asks for more.
 pub(crate) const ANSWER_OVERHEAD_BYTES: u64 = 4096;

@@ -11,8 +11,6 @@ use crate::raft::Replica;
 /// A node's own numbers now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Whether [`Admin::is_ready`](crate::Admin::is_ready) says so.
-    pub is_ready: bool,
     /// How many nodes there are in each state, as this one has heard.
     pub nodes: BTreeMap<String, u64>,
     /// Moves of replicas under way, as this one has heard.
@@ -65,7 +63,7 @@ impl ReplicaReport {
 }
 
 impl Report {
-    pub(crate) fn new(state: &MetaState, meta: &Replica, hosting: &Hosting, is_ready: bool) -> Self {
+    pub(crate) fn new(state: &MetaState, meta: &Replica, hosting: &Hosting) -> Self {
         let mut nodes = BTreeMap::new();
         for info in state.nodes().values() {
             *nodes.entry(info.state.to_string()).or_default() += 1;
@@ -79,7 +77,6 @@ impl Report {
             .iter()
             .map(|(group, hosted)| ReplicaReport::new(group.id(), &hosted.replica));
         Self {
-            is_ready,
             nodes,
             moves: state.moves() as u64,
             replicas: std::iter::once(ReplicaReport::new(0, meta)).chain(replicas).collect(),

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use prost::Message as _;
+use tokio::time::timeout;
 use weir_meta::{Detail, GroupId, MetaCommand, MetaError};
 use weir_proto::control as pb;
 use weir_proto::peer::Frame;
@@ -14,6 +15,7 @@ use super::hosting::{Hosting, addresses};
 use super::machine::MetaMachine;
 use crate::codec::Malformed;
 use crate::group::GroupRequest;
+use crate::limits::READ_TIMEOUT;
 use crate::peer::{ClusterName, Dispatch, Incoming, Kind, Lane, Reply, Room, Status};
 use crate::raft::{Appends, Replica, Seen, WriteError};
 use crate::router::Router;
@@ -161,8 +163,19 @@ impl Dispatcher {
         }
     }
 
-    /// A message comes whole, so an answer may be larger than it was asked for. It is not kept while it waits for more room.
     async fn roomy_request(&self, kind: Kind, frame: Frame, room: &mut Room) -> Answer {
+        let answer = self.fitting_answer(kind, frame, room);
+        if !kind.is_read() {
+            return answer.await;
+        }
+        // Whoever asked waits no longer than this, so its turn need not be held for longer.
+        timeout(READ_TIMEOUT, answer)
+            .await
+            .unwrap_or((Status::Unavailable, NOTHING))
+    }
+
+    /// A message comes whole, so an answer may be larger than it was asked for. It is not kept while it waits for more room.
+    async fn fitting_answer(&self, kind: Kind, frame: Frame, room: &mut Room) -> Answer {
         loop {
             let answer = self.group_request(kind, frame.clone(), room).await;
             let bytes = answer.1.len() as u64;

@@ -49,7 +49,10 @@ impl Router {
     ) -> Result<ReadResult, ReadError> {
         match group.read(name, read, room).await {
             // Only a replica here answers so: other nodes' routers resolve it.
-            Err(ReadError::Elsewhere) => self.read_inherited(group, name, read).await,
+            Err(ReadError::Elsewhere) => {
+                room.claim_elsewhere(read.max_bytes).await?;
+                self.read_inherited(group, name, read).await
+            }
             answer => answer,
         }
     }

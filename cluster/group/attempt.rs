@@ -215,8 +215,8 @@ async fn while_leading(
         if let Ok(answer) = tokio::time::timeout(LEADER_CHECK_INTERVAL, &mut answer).await {
             return answer;
         }
-        let replica = replica.upgrade();
-        if term.is_none() || replica.and_then(|replica| replica.leads_in()) != term {
+        let leads = |replica: Arc<Replica>| replica.leads_in() == term && replica.is_acknowledged();
+        if term.is_none() || !replica.upgrade().is_some_and(leads) {
             return Err(WriteError::Unknown(NotLeader::default()));
         }
     }

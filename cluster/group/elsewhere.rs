@@ -17,7 +17,7 @@ use weir_storage::Op;
 use super::{Group, Shared};
 use crate::SystemClock;
 use crate::disk_space::DiskSpace;
-use crate::limits::MAX_GROUP_READS_ELSEWHERE;
+use crate::limits::{LEADER_CHECK_INTERVAL, MAX_GROUP_READS_ELSEWHERE};
 use crate::peer::{Addresses, Dispatch, Incoming, Kind, Lane, Peers, Reply, Status, serve};
 use crate::platform::Network;
 use crate::view::{View, Views};
@@ -44,7 +44,7 @@ impl Incoming for Silent {
     }
 }
 
-/// A node whose groups 1 and 2 have their only replicas on the silent one.
+/// A node whose groups 1 and 2 have all their replicas on the silent one.
 struct World {
     groups: [Arc<Group>; 2],
     asked: Asked,
@@ -77,6 +77,12 @@ impl World {
         asked.iter().filter(|(asked, ..)| *asked == kind).count()
     }
 
+    fn take(&self, kind: Kind) -> Reply {
+        let mut asked = self.asked.lock().unwrap();
+        let at = asked.iter().position(|(asked, ..)| *asked == kind).unwrap();
+        asked.remove(at).2
+    }
+
     async fn until_asked(&self, kind: Kind, count: usize) {
         let come = async {
             while self.count(kind) < count {
@@ -102,7 +108,7 @@ pub(super) fn shared(journal: Arc<Journal>, addresses: Addresses) -> Shared {
         clock: Arc::new(SystemClock),
         peers: Arc::new(Peers::new(CLUSTER.to_owned(), 1, Arc::new(addresses), Network::Tcp)),
         views: Views::new(View {
-            groups: BTreeMap::from([(1, vec![(11, 2)]), (2, vec![(12, 2)])]),
+            groups: BTreeMap::from([(1, vec![(11, 2), (13, 2)]), (2, vec![(12, 2)])]),
             ..View::default()
         }),
         journal,
@@ -134,6 +140,26 @@ async fn a_leader_that_takes_its_time_gets_a_write_once() {
     reply.send(Status::StorageFull, Bytes::new()).await;
     let answer = timeout(PATIENCE, writing).await.unwrap().unwrap();
     assert_eq!(answer, Err(Fault::StorageFull));
+}
+
+/// It may have too much to do, and leads all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_reads_is_not_sent_its_writes_again() {
+    let world = World::new().await;
+    let group = Arc::clone(&world.groups[0]);
+    let writing = tokio::spawn(async move { group.propose(Op::Touch(name())).await });
+    world.until_asked(Kind::Propose, 1).await;
+    let group = Arc::clone(&world.groups[0]);
+    let reading = tokio::spawn(async move { group.head(&name(), Consistency::Linearizable).await });
+    for _ in 0..20 {
+        world.until_asked(Kind::Head, 1).await;
+        let refused = world.take(Kind::Head);
+        refused.send(Status::Unavailable, Bytes::new()).await;
+    }
+    tokio::time::sleep(LEADER_CHECK_INTERVAL * 2).await;
+    assert_eq!(world.count(Kind::Propose), 1);
+    reading.abort();
+    writing.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -218,6 +218,14 @@ impl Group {
         *self.hint.write().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
+    /// Takes note that this replica does not lead any more, if it was thought to.
+    fn forget_leader(&self, replica: u64) {
+        let mut hint = self.hint.write().unwrap_or_else(PoisonError::into_inner);
+        if hint.leader.is_some_and(|(leader, _)| leader == replica) {
+            *hint = NotLeader::default();
+        }
+    }
+
     /// Lets no further write in, and waits for those that wait.
     pub(crate) async fn close(self: &Arc<Self>) {
         renew::flush(self).await;

@@ -17,7 +17,6 @@ use super::Group;
 use crate::codec::{head_answer_from_pb, list_answer_from_pb, read_answer_from_pb, read_to_pb};
 use crate::limits::{LEADER_PAUSE, READ_TIMEOUT, WAIT_TIMEOUT};
 use crate::peer::{Address, Kind, Lane};
-use crate::raft::NotLeader;
 
 pub(super) const NOBODY: Fault = Fault::Unavailable("no node that has this stream answers now");
 
@@ -67,9 +66,9 @@ impl Group {
         };
         let body = Bytes::from(request.encode_to_vec());
         let deadline = Instant::now() + timeout;
+        let mut turn = 0;
         while Instant::now() < deadline {
-            self.guess_leader();
-            if let Some((replica, node)) = self.leader().filter(|(_, node)| *node != self.shared.node) {
+            if let Some((replica, node)) = self.who_reads(turn) {
                 let address = Address {
                     node,
                     group: self.id,
@@ -78,14 +77,31 @@ impl Group {
                 };
                 let left = deadline.saturating_duration_since(Instant::now());
                 let call = self.shared.peers.call(address, lane, kind, body.clone(), left);
-                if let Ok(answer) = call.await {
-                    return R::decode(answer).map_err(|_| NOBODY);
+                match call.await {
+                    Ok(answer) => return R::decode(answer).map_err(|_| NOBODY),
+                    Err(error) if error.is_away() => self.forget_leader(replica),
+                    // It may only have much to do, and leads all the same: writes are still its.
+                    Err(_) => {}
                 }
             }
-            self.note_leader(NotLeader::default());
+            turn += 1;
             tokio::time::sleep(LEADER_PAUSE).await;
         }
         Err(NOBODY)
+    }
+
+    /// A replica of another node to be asked, the leader first and in every other turn.
+    fn who_reads(&self, turn: usize) -> Option<(u64, u64)> {
+        let is_elsewhere = |(_, node): &(u64, u64)| *node != self.shared.node;
+        let leader = self.leader().filter(is_elsewhere);
+        let view = self.shared.views.now();
+        let mut others = view.replicas(self.id).iter().copied().filter(is_elsewhere);
+        let count = others.clone().count();
+        let next = others.nth((turn / 2) % count.max(1));
+        match turn % 2 {
+            0 => leader.or(next),
+            _ => next.or(leader),
+        }
     }
 }
 

@@ -70,6 +70,11 @@ impl Kind {
         })
     }
 
+    /// Whether it is a client's read, or a part of one.
+    pub(crate) fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Head | Self::List | Self::Fetch)
+    }
+
     /// Whether a node may ask this before it belongs to a cluster.
     pub(crate) fn is_for_strangers(self) -> bool {
         matches!(self, Self::Hello | Self::Join)
@@ -190,6 +195,15 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
+    /// Whether the replica that was asked is not there, or the node is not.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Broken => true,
+            Self::Overloaded | Self::Timeout => false,
+            Self::Refused { status, .. } => *status == Status::WrongReplica,
+        }
+    }
+
     /// Whether it is certain that nothing was done.
     pub(crate) fn is_certain(&self) -> bool {
         match self {

@@ -6,14 +6,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weir_protocol::Fault;
 
 use super::kind::Kind;
-use crate::limits::{ANSWER_OVERHEAD_BYTES, MAX_ANSWER_BYTES, READ_TIMEOUT};
+use crate::limits::{ANSWER_OVERHEAD_BYTES, MAX_ANSWER_BYTES, ROOM_TIMEOUT};
 
 /// What the answers of one stream may take.
 ///
-/// Reads of a fork wait for fetches from other nodes while they have their room. Fetches wait for no other node's room, and
-/// have one of their own: were it the same, nodes that read from each other could wait for each other.
+/// Reads that begin in another group's stream wait for fetches from other nodes while they have their room. Fetches wait for
+/// no other node's room, and have one of their own: were it the same, nodes that read from each other could wait for each
+/// other. And the other reads must not wait for a group that does not answer.
 pub(super) struct Budgets {
     reads: Arc<Semaphore>,
+    forks: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
 }
 
@@ -22,6 +24,7 @@ impl Budgets {
         let budget = || Arc::new(Semaphore::new(MAX_ANSWER_BYTES as usize));
         Self {
             reads: budget(),
+            forks: budget(),
             fetches: budget(),
         }
     }
@@ -34,6 +37,7 @@ impl Budgets {
                 Kind::Fetch => Some(Arc::clone(&self.fetches)),
                 _ => None,
             },
+            forks: (kind == Kind::Read).then(|| Arc::clone(&self.forks)),
             ..Room::default()
         }
     }
@@ -43,6 +47,8 @@ impl Budgets {
 #[derive(Default)]
 pub(crate) struct Room {
     budget: Option<Arc<Semaphore>>,
+    /// What a read has instead that begins in another group's stream.
+    forks: Option<Arc<Semaphore>>,
     claim: Option<OwnedSemaphorePermit>,
     is_refused: bool,
 }
@@ -53,6 +59,18 @@ fn counted(bytes: u64) -> u32 {
 }
 
 impl Room {
+    /// As [`Room::claim`], of what there is for reads that begin in another group's stream.
+    ///
+    /// # Errors
+    /// As [`Room::claim`].
+    pub(crate) async fn claim_elsewhere(&mut self, payload_bytes: u64) -> Result<(), Fault> {
+        if let Some(forks) = self.forks.take() {
+            self.let_go();
+            self.budget = Some(forks);
+        }
+        self.claim(payload_bytes).await
+    }
+
     /// Waits until there is room for an answer of so many payload bytes. The answer must not be there already.
     ///
     /// # Errors
@@ -67,7 +85,7 @@ impl Room {
         }
         // Whoever waited for more while keeping some would make others wait who do the same.
         self.let_go();
-        match tokio::time::timeout(READ_TIMEOUT, budget.acquire_many_owned(bytes)).await {
+        match tokio::time::timeout(ROOM_TIMEOUT, budget.acquire_many_owned(bytes)).await {
             Ok(Ok(claim)) => {
                 self.claim = Some(claim);
                 Ok(())

@@ -204,6 +204,25 @@ impl Replica {
         metrics.state.is_leader().then(|| metrics.vote.leader_id.term())
     }
 
+    /// Whether a majority has acknowledged it as the leader within an election timeout. One that is cut off from the others
+    /// goes on taking itself for the leader, although it has stopped to take writes.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        if self.is_alone() {
+            return true;
+        }
+        let metrics = self.raft.data_metrics();
+        let acknowledged = metrics.borrow_watched().last_quorum_acked;
+        acknowledged.is_none_or(|at| at.elapsed() < self.election_timeout)
+    }
+
+    /// Whether it is the only one with a vote.
+    fn is_alone(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let sets = metrics.membership_config.membership().get_joint_config();
+        sets.iter().all(|voters| voters.len() == 1 && voters.contains(&self.id))
+    }
+
     /// Whether it votes, as far as it knows. One that is just being opened has not said yet.
     pub(crate) fn is_voter(&self) -> bool {
         let metrics = self.raft.server_metrics();

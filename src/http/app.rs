@@ -29,7 +29,7 @@ pub(crate) struct App {
     body_budget: Arc<Budget>,
     pub(crate) answer_budget: Arc<Budget>,
     /// Turns to split large JSON bodies.
-    pub(crate) splits: Semaphore,
+    pub(crate) splits: Arc<Semaphore>,
     /// `None` when the setting is no header value; [`Settings::validate`] refuses that.
     pub(crate) cors_allow_origin: Option<HeaderValue>,
     jitter: RandomState,
@@ -46,16 +46,17 @@ impl App {
         settings: Settings,
         shutdown: ShutdownSignal,
     ) -> Shared {
+        let answer_budget = Budget::new(settings.max_inflight_answer_bytes);
         Arc::new(Self {
-            hub: Hub::new(Arc::clone(&streams)),
+            hub: Hub::new(Arc::clone(&streams), Arc::clone(&answer_budget)),
             audiences: Audiences::new(),
             streams,
             clock,
             shutdown,
             meters: Meters::default(),
             body_budget: Budget::new(settings.max_inflight_body_bytes),
-            answer_budget: Budget::new(settings.max_inflight_answer_bytes),
-            splits: Semaphore::new(JSON_SPLITS),
+            answer_budget,
+            splits: Arc::new(Semaphore::new(JSON_SPLITS)),
             cors_allow_origin: HeaderValue::from_str(&settings.cors_allow_origin).ok(),
             settings,
             jitter: RandomState::new(),

@@ -12,6 +12,8 @@ use bytes::Bytes;
 pub(crate) struct Budget {
     limit: u64,
     used: AtomicU64,
+    /// What may be taken soon by those who have been promised some.
+    promised: AtomicU64,
 }
 
 /// Others have taken too much.
@@ -20,8 +22,11 @@ pub(crate) struct OverBudget;
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        let used = AtomicU64::new(0);
-        Arc::new(Self { limit, used })
+        Arc::new(Self {
+            limit,
+            used: AtomicU64::new(0),
+            promised: AtomicU64::new(0),
+        })
     }
 
     /// How much there is in all, in bytes.
@@ -29,18 +34,12 @@ impl Budget {
         self.limit
     }
 
-    /// How much is not taken, in bytes.
+    /// How much is neither taken nor promised, in bytes.
     pub(crate) fn free(&self) -> u64 {
-        self.limit.saturating_sub(self.used.load(Ordering::Relaxed))
-    }
-
-    fn take(&self, bytes: u64) -> Result<(), OverBudget> {
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed);
-        if used.saturating_add(bytes) > self.limit {
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(OverBudget);
-        }
-        Ok(())
+        let used = self.used.load(Ordering::Relaxed);
+        self.limit
+            .saturating_sub(used)
+            .saturating_sub(self.promised.load(Ordering::Relaxed))
     }
 }
 
@@ -60,30 +59,38 @@ impl Reservation {
         }
     }
 
-    /// Takes `bytes` in all, which may be more or less than before.
+    /// Nothing yet, of the same budget.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(&self.budget)
+    }
+
+    /// As [`Reservation::force`], unless others have taken too much. Where they have taken nothing, anything fits.
     pub(crate) fn resize(&mut self, bytes: u64) -> Result<(), OverBudget> {
-        match bytes.checked_sub(self.bytes) {
-            Some(missing) => self.budget.take(missing)?,
-            None => drop(self.budget.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed)),
+        let Some(missing) = bytes.checked_sub(self.bytes) else {
+            self.force(bytes);
+            return Ok(());
+        };
+        let used = self.budget.used.fetch_add(missing, Ordering::Relaxed);
+        if used > self.bytes && used.saturating_add(missing) > self.budget.limit {
+            self.budget.used.fetch_sub(missing, Ordering::Relaxed);
+            return Err(OverBudget);
         }
         self.bytes = bytes;
         Ok(())
     }
 
-    /// As [`Reservation::resize`], whatever others have taken.
+    /// Takes `bytes` in all, which may be more or less than before, whatever others have taken.
     pub(crate) fn force(&mut self, bytes: u64) {
-        self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.bytes = bytes;
+        if bytes != self.bytes {
+            // It wraps around where this is less than before.
+            let change = bytes.wrapping_sub(self.bytes);
+            self.budget.used.fetch_add(change, Ordering::Relaxed);
+            self.bytes = bytes;
+        }
     }
 
-    /// What it is taken of.
-    pub(crate) fn budget(&self) -> &Budget {
-        &self.budget
-    }
-
-    /// How much it is, in bytes.
-    pub(crate) fn bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
         self.bytes
     }
 }
@@ -91,6 +98,45 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one request may take of a budget, once it knows how much it needs.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Promise {
+    pub(crate) fn new(budget: &Arc<Budget>, bytes: u64) -> Self {
+        budget.promised.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            budget: Arc::clone(budget),
+            bytes,
+        }
+    }
+
+    /// How much it is, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes `bytes`, for which there is room if it is not more than was promised.
+    pub(crate) fn keep(self, bytes: u64) -> Result<Reservation, OverBudget> {
+        let mut room = Reservation::new(&self.budget);
+        if bytes <= self.bytes {
+            room.force(bytes);
+        } else {
+            room.resize(bytes)?;
+        }
+        Ok(room)
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.budget.promised.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -131,5 +177,36 @@ mod tests {
         assert_eq!((&part[..], budget.free()), (&b"b"[..], 6));
         drop(part);
         assert_eq!(budget.free(), 10);
+    }
+
+    #[test]
+    fn who_is_alone_may_take_more_than_there_is() {
+        let budget = Budget::new(10);
+        let mut alone = Reservation::new(&budget);
+        assert_eq!(alone.resize(7), Ok(()));
+        assert_eq!(alone.resize(20), Ok(()));
+        let mut other = Reservation::new(&budget);
+        assert_eq!(other.resize(1), Err(OverBudget));
+        assert_eq!(alone.resize(9), Ok(()));
+        assert_eq!(other.resize(1), Ok(()));
+        assert_eq!(alone.resize(10), Err(OverBudget));
+    }
+
+    #[test]
+    fn a_promise_keeps_nobody_from_taking_what_is_there() {
+        let budget = Budget::new(10);
+        let promise = Promise::new(&budget, 8);
+        assert_eq!(budget.free(), 2);
+        let mut other = Reservation::new(&budget);
+        assert_eq!(other.resize(9), Ok(()));
+        assert_eq!(promise.bytes(), 8);
+        let kept = promise.keep(8).unwrap();
+        assert_eq!((kept.bytes(), budget.free()), (8, 0));
+        drop((kept, other));
+        assert_eq!(budget.free(), 10);
+        let mut other = Reservation::new(&budget);
+        other.force(5);
+        assert!(Promise::new(&budget, 2).keep(6).is_err());
+        assert_eq!(budget.free(), 5);
     }
 }

@@ -1,5 +1,7 @@
 //! A body as the messages of its content type.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use weir_protocol::json::{self, JsonError};
 use weir_protocol::{ContentType, Payload};
@@ -20,7 +22,9 @@ pub(crate) async fn frame(
         return Ok(Payload::empty());
     }
     let payload = if content_type.is_json() {
-        split(app, body).await?
+        let (payload, kept) = split(app, body, reservation).await?;
+        reservation = kept;
+        payload
     } else {
         Payload::single(body).ok_or_else(|| Problem::new(Code::BodyTooLarge, "the message is too large"))?
     };
@@ -29,13 +33,18 @@ pub(crate) async fn frame(
     Ok(payload.held(|bytes| hold(bytes, reservation)))
 }
 
-async fn split(app: &App, body: Bytes) -> Result<Payload, Problem> {
+async fn split(app: &App, body: Bytes, reservation: Reservation) -> Result<(Payload, Reservation), Problem> {
     let split = if body.len() < OFFLOAD_JSON_BYTES {
-        json::split(&body)
+        json::split(&body).map(|payload| (payload, reservation))
     } else {
-        // It is closed never, so that there is a turn for everybody.
-        let _turn = app.splits.acquire().await;
-        tokio::task::spawn_blocking(move || json::split(&body))
+        // It is never closed, so there is a turn for everybody.
+        let turn = Arc::clone(&app.splits).acquire_owned().await;
+        let split = move || {
+            // To the end, even if the client has gone meanwhile.
+            let _turn = turn;
+            json::split(&body).map(|payload| (payload, reservation))
+        };
+        tokio::task::spawn_blocking(split)
             .await
             .map_err(|_| Problem::new(Code::Internal, "the body could not be parsed"))?
     };

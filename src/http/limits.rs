@@ -69,9 +69,9 @@ pub(crate) const HUB_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a shared read is kept: long enough for everybody who was woken by the same append.
 pub(crate) const HUB_RETENTION: Duration = Duration::from_secs(2);
 
-/// The largest event that SSE clients are sent together, in bytes. What a client does not take of a larger one is kept for
+/// The largest event that SSE clients are sent together, in stored bytes. What a client does not take of a larger one is kept for
 /// it alone, and has to be counted.
-pub(crate) const BROADCAST_MOST_BYTES: usize = 16 * 1024;
+pub(crate) const BROADCAST_MOST_BYTES: u64 = 16 * 1024;
 /// From how many SSE clients of one stream on they are served together.
 pub(crate) const BROADCAST_LEAST: usize = 2;
 /// How many of them are served by one task before another is begun, as far as there are cores. So many take some 8 ms of a

@@ -12,15 +12,17 @@ use bytes::Bytes;
 use http::Extensions;
 use tokio::time::sleep;
 
-use crate::budget::{Budget, OverBudget, Reservation, hold};
+use crate::budget::{Budget, OverBudget, Promise, Reservation, hold};
 use crate::limits::{ANSWER_SHARES, CONNECTION_SHARES, LEAST_TAKEN_BYTES, SMALL_ANSWER_BYTES};
+use crate::live::hub::Batch;
 
 /// One connection's way out. It is an extension of the requests that read.
 #[derive(Debug, Default)]
 pub(crate) struct Outflow {
-    /// How many of its answers are in memory, and their bytes.
+    /// How many of its answers are in memory.
     held: AtomicU64,
-    held_bytes: AtomicU64,
+    /// Their bytes, but for those that others have as well, and the bytes of those that are being read.
+    bytes: AtomicU64,
     /// How often it was none.
     emptied: AtomicU64,
     /// Bytes that the client's system has taken.
@@ -28,10 +30,6 @@ pub(crate) struct Outflow {
 }
 
 impl Outflow {
-    fn bytes(&self) -> u64 {
-        self.held_bytes.load(Ordering::Relaxed)
-    }
-
     /// The client's system has taken so many bytes more.
     pub(crate) fn took(&self, bytes: usize) {
         self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -53,92 +51,138 @@ impl Outflow {
     }
 }
 
-/// Room for an answer, as long as it is in memory.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    room: Reservation,
+/// A part of one connection's bytes.
+struct Part {
     outflow: Option<Arc<Outflow>>,
+    bytes: u64,
 }
 
-impl Claim {
-    fn new(budget: &Arc<Budget>, extensions: &Extensions) -> Self {
-        let outflow = extensions.get::<Arc<Outflow>>().cloned();
+impl Part {
+    fn new(outflow: Option<Arc<Outflow>>, bytes: u64) -> Self {
         if let Some(outflow) = &outflow {
-            outflow.held.fetch_add(1, Ordering::Relaxed);
+            outflow.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
-        let room = Reservation::new(budget);
-        Self { room, outflow }
+        Self { outflow, bytes }
     }
 
-    /// For an answer that is not read yet, and is to have `most` bytes at most: a part of what is free, and always some.
-    pub(crate) fn share(budget: &Arc<Budget>, extensions: &Extensions, most: u64) -> Self {
-        let mut claim = Self::new(budget, extensions);
-        let free = budget
-            .free()
-            .min(claim.left_to_connection() * ANSWER_SHARES / CONNECTION_SHARES);
-        claim.force((free / ANSWER_SHARES).max(SMALL_ANSWER_BYTES).min(most));
-        claim
+    /// What the connection has beside this.
+    fn others(&self) -> u64 {
+        let all = self
+            .outflow
+            .as_ref()
+            .map(|outflow| outflow.bytes.load(Ordering::Relaxed));
+        all.map_or(0, |all| all.saturating_sub(self.bytes))
     }
+}
 
-    /// For an answer of so many bytes.
-    pub(crate) fn exact(budget: &Arc<Budget>, extensions: &Extensions, bytes: u64) -> Result<Self, OverBudget> {
-        Self::new(budget, extensions).settled(bytes)
+impl Drop for Part {
+    fn drop(&mut self) {
+        if let Some(outflow) = &self.outflow {
+            outflow.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Room for an answer that is being read.
+pub(crate) struct Share {
+    promise: Promise,
+    part: Part,
+    most_on_connection: u64,
+}
+
+impl Share {
+    /// For an answer that is to have `most` bytes at most: a part of what is free, and always some.
+    pub(crate) fn new(budget: &Arc<Budget>, extensions: &Extensions, most: u64) -> Self {
+        let nothing = Part::new(extensions.get::<Arc<Outflow>>().cloned(), 0);
+        let most_on_connection = budget.limit() / CONNECTION_SHARES;
+        let left = most_on_connection.saturating_sub(nothing.others());
+        let share = (budget.free() / ANSWER_SHARES).min(left / (ANSWER_SHARES / CONNECTION_SHARES));
+        let share = share.max(SMALL_ANSWER_BYTES).min(most);
+        Self {
+            promise: Promise::new(budget, share),
+            part: Part::new(nothing.outflow.clone(), share),
+            most_on_connection,
+        }
     }
 
     /// How large the answer may be, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        self.room.bytes()
+        self.promise.bytes()
     }
 
-    /// Now that the answer is known to have so many bytes.
-    pub(crate) fn settled(mut self, bytes: u64) -> Result<Self, OverBudget> {
-        let before = self.bytes();
-        if bytes <= before.max(SMALL_ANSWER_BYTES) {
-            self.force(bytes);
-            return Ok(self);
-        }
-        let is_alone = self.outflow.as_ref().is_none_or(|outflow| outflow.bytes() == before);
-        if !is_alone && bytes - before > self.left_to_connection() {
+    /// Room for what was read, which may be more where it is a single message.
+    pub(crate) fn keep(self, bytes: u64) -> Result<Reservation, OverBudget> {
+        let others = self.part.others();
+        if bytes > self.bytes() && others > 0 && others.saturating_add(bytes) > self.most_on_connection {
             return Err(OverBudget);
         }
-        self.room.resize(bytes)?;
-        self.count(before);
-        Ok(self)
+        self.promise.keep(bytes)
     }
 
-    fn force(&mut self, bytes: u64) {
-        let before = self.bytes();
-        self.room.force(bytes);
-        self.count(before);
+    /// The same for the one answer to which it is read.
+    pub(crate) fn claim(self, bytes: u64) -> Result<Claim, OverBudget> {
+        let outflow = self.part.outflow.clone();
+        Ok(Claim {
+            _room: Room::Own(self.keep(bytes)?),
+            part: Part::new(outflow, bytes),
+        })
     }
+}
 
-    /// Tells the connection that this is not as large any more as it was before.
-    fn count(&self, before: u64) {
-        if let Some(outflow) = &self.outflow {
-            outflow.held_bytes.fetch_add(self.bytes(), Ordering::Relaxed);
-            outflow.held_bytes.fetch_sub(before, Ordering::Relaxed);
+/// Room for an answer as long as it is in memory.
+pub(crate) struct Claim {
+    _room: Room,
+    part: Part,
+}
+
+/// Whose room it is.
+enum Room {
+    Own(#[expect(dead_code, reason = "it is kept for what its end does")] Reservation),
+    /// That of a read that others have as well.
+    Shared(#[expect(dead_code, reason = "as above")] Arc<Batch>),
+}
+
+impl Claim {
+    /// Of a read that others have as well, and that has its room already.
+    pub(crate) fn shared(batch: &Arc<Batch>, extensions: &Extensions) -> Self {
+        Self {
+            _room: Room::Shared(Arc::clone(batch)),
+            part: Part::new(extensions.get::<Arc<Outflow>>().cloned(), 0),
         }
-    }
-
-    /// How much more its connection's answers may take together.
-    fn left_to_connection(&self) -> u64 {
-        let most = self.room.budget().limit() / CONNECTION_SHARES;
-        most.saturating_sub(self.outflow.as_ref().map_or(0, |outflow| outflow.bytes()))
     }
 
     /// Keeps the room until the last of these pieces has left.
     pub(crate) fn held_by(self, pieces: &mut [Bytes]) {
         if let Some(last) = pieces.last_mut() {
-            *last = hold(std::mem::take(last), self);
+            let outflow = self.part.outflow.clone();
+            *last = hold(std::mem::take(last), (self, Held::new(outflow)));
         }
     }
 }
 
-impl Drop for Claim {
+/// An answer that its client has not taken yet.
+#[derive(Debug)]
+pub(crate) struct Held(Option<Arc<Outflow>>);
+
+impl Held {
+    fn new(outflow: Option<Arc<Outflow>>) -> Self {
+        if let Some(outflow) = &outflow {
+            outflow.held.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(outflow)
+    }
+
+    /// Of bytes that others may have as well, and that have their room already.
+    pub(crate) fn shared(extensions: &Extensions) -> Self {
+        Self::new(extensions.get::<Arc<Outflow>>().cloned())
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        let Some(outflow) = &self.outflow else { return };
-        outflow.held_bytes.fetch_sub(self.bytes(), Ordering::Relaxed);
-        if outflow.held.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if let Some(outflow) = &self.0
+            && outflow.held.fetch_sub(1, Ordering::Relaxed) == 1
+        {
             outflow.emptied.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -154,17 +198,31 @@ mod tests {
 
     const KIB: u64 = 1024;
 
+    fn claim(budget: &Arc<Budget>, extensions: &Extensions, bytes: u64) -> Result<Claim, OverBudget> {
+        Share::new(budget, extensions, 1).claim(bytes)
+    }
+
     #[test]
     fn answers_become_smaller_as_room_runs_out() {
         let budget = Budget::new(64 * 1024 * KIB);
         let none = Extensions::new();
-        let claims: Vec<Claim> = (0..2000).map(|_| Claim::share(&budget, &none, 256 * KIB)).collect();
-        assert_eq!(claims[0].bytes(), 256 * KIB);
-        assert!(claims.windows(2).all(|pair| pair[0].bytes() >= pair[1].bytes()));
-        assert_eq!(claims[1999].bytes(), SMALL_ANSWER_BYTES);
+        let shares: Vec<Share> = (0..2000).map(|_| Share::new(&budget, &none, 256 * KIB)).collect();
+        let sizes: Vec<u64> = shares.iter().map(Share::bytes).collect();
+        assert_eq!(sizes[0], 256 * KIB);
+        assert!(sizes.windows(2).all(|pair| pair[0] >= pair[1]));
+        assert_eq!(sizes[1999], SMALL_ANSWER_BYTES);
+        // What may be read holds up nobody; what was read does.
+        assert!(claim(&budget, &none, 2048 * KIB).is_ok());
+        let claims: Vec<Claim> = shares
+            .into_iter()
+            .map(|share| {
+                let bytes = share.bytes();
+                share.claim(bytes).unwrap()
+            })
+            .collect();
         assert!(budget.free() < 1024 * KIB);
-        assert!(Claim::exact(&budget, &none, 2048 * KIB).is_err());
-        assert!(Claim::exact(&budget, &none, SMALL_ANSWER_BYTES).is_ok());
+        assert!(claim(&budget, &none, 2048 * KIB).is_err());
+        assert!(Share::new(&budget, &none, 256 * KIB).claim(SMALL_ANSWER_BYTES).is_ok());
         drop(claims);
         assert_eq!(budget.free(), 64 * 1024 * KIB);
     }
@@ -176,17 +234,18 @@ mod tests {
         let outflow = Arc::<Outflow>::default();
         own.insert(Arc::clone(&outflow));
         // Large from the first on, and no two of them.
-        let first = Claim::exact(&budget, &own, 40 * 1024 * KIB).unwrap();
-        assert!(Claim::exact(&budget, &own, 17 * KIB).is_err());
-        assert_eq!(Claim::share(&budget, &own, 256 * KIB).bytes(), SMALL_ANSWER_BYTES);
-        assert!(Claim::exact(&budget, &Extensions::new(), 17 * KIB).is_ok());
+        let first = claim(&budget, &own, 40 * 1024 * KIB).unwrap();
+        assert!(claim(&budget, &own, 17 * KIB).is_err());
+        assert_eq!(Share::new(&budget, &own, 256 * KIB).bytes(), SMALL_ANSWER_BYTES);
+        assert!(claim(&budget, &Extensions::new(), 17 * KIB).is_ok());
         drop(first);
-        let claims: Vec<Claim> = (0..500).map(|_| Claim::share(&budget, &own, 2048 * KIB)).collect();
-        assert_eq!(claims[0].bytes(), 1024 * KIB);
-        assert_eq!(claims[499].bytes(), SMALL_ANSWER_BYTES);
+        let shares: Vec<Share> = (0..500).map(|_| Share::new(&budget, &own, 2048 * KIB)).collect();
+        assert_eq!(shares[0].bytes(), 1024 * KIB);
+        assert_eq!(shares[499].bytes(), SMALL_ANSWER_BYTES);
         assert!(budget.free() > 48 * 1024 * KIB, "{}", budget.free());
-        drop(claims);
-        assert_eq!((budget.free(), outflow.bytes()), (64 * 1024 * KIB, 0));
+        drop(shares);
+        let bytes = outflow.bytes.load(Ordering::Relaxed);
+        assert_eq!((budget.free(), bytes), (64 * 1024 * KIB, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -197,10 +256,12 @@ mod tests {
         let mut extensions = Extensions::new();
         extensions.insert(Arc::clone(&outflow));
         let limit = pause * 3;
+        let reading = Share::new(&budget, &extensions, 1);
         assert!(timeout(limit, outflow.stalled(pause)).await.is_err(), "nothing to take");
+        drop(reading);
 
         let mut pieces = vec![Bytes::from_static(b"answer")];
-        Claim::share(&budget, &extensions, 6).held_by(&mut pieces);
+        claim(&budget, &extensions, 6).unwrap().held_by(&mut pieces);
         let taking = async {
             loop {
                 sleep(Duration::from_secs(20)).await;
@@ -220,7 +281,7 @@ mod tests {
                 sleep(Duration::from_secs(20)).await;
                 pieces.clear();
                 pieces.push(Bytes::from_static(b"another"));
-                Claim::share(&budget, &extensions, 7).held_by(&mut pieces);
+                claim(&budget, &extensions, 7).unwrap().held_by(&mut pieces);
             }
         };
         tokio::select! {

@@ -8,7 +8,7 @@ use weir_protocol::{Consistency, Read, ReadFrom, StreamName, cursor};
 use crate::answer::Range;
 use crate::app::{App, Shared};
 use crate::live::{long_poll, sse};
-use crate::outflow::Claim;
+use crate::outflow::Share;
 use crate::problem::{Code, Problem};
 use crate::request::Query;
 use crate::{answer, request};
@@ -90,8 +90,8 @@ fn parse(parts: &Parts) -> Result<(Mode, Wish), Problem> {
 }
 
 async fn catch_up(app: &App, parts: &Parts, wish: &Wish) -> Result<Response, Problem> {
-    let claim = Claim::share(&app.answer_budget, &parts.extensions, app.settings.max_read_bytes);
-    let result = app.streams.read(&wish.name, wish.first_read(claim.bytes())).await?;
-    let claim = claim.settled(result.stored_bytes())?;
+    let share = Share::new(&app.answer_budget, &parts.extensions, app.settings.max_read_bytes);
+    let result = app.streams.read(&wish.name, wish.first_read(share.bytes())).await?;
+    let claim = share.claim(result.stored_bytes())?;
     Ok(answer::catch_up(&result, wish.range(), &parts.headers, claim))
 }

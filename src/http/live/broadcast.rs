@@ -13,14 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::available_parallelism;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use http::Extensions;
 use tokio::time::{Instant, sleep};
 use weir_protocol::sse::Control;
 use weir_protocol::{Incarnation, Offset, StreamName, TailEvent, cursor};
 
 use crate::app::Shared;
-use crate::limits::{
-    BROADCAST_LEAST, BROADCAST_MOST_BYTES, BROADCAST_PRUNING, BROADCAST_SHARD, BROADCAST_TURN, LIVE_READ_BYTES,
-};
+use crate::limits::{BROADCAST_LEAST, BROADCAST_PRUNING, BROADCAST_SHARD, BROADCAST_TURN};
 use crate::live::hub::{Batch, Missing};
 use crate::live::lane::{Lane, Outcome, Place, Turn};
 
@@ -225,14 +224,14 @@ impl Broadcaster {
         } else {
             self.app
                 .hub
-                .after_alone(name, *incarnation, self.position, self.tail, LIVE_READ_BYTES)
+                .after_alone(name, *incarnation, self.position, self.tail, &Extensions::new())
                 .await
         };
         match read {
-            Ok(batch) if batch.result.closed || !batch.is_whole() => None,
+            Ok(batch) if batch.result.closed || !batch.is_whole() || batch.is_large() => None,
             Ok(batch) => Some(Some(batch)),
             Err(Missing::Nothing { closed: false }) => Some(None),
-            Err(Missing::Nothing { closed: true } | Missing::Replaced | Missing::Failed(_)) => None,
+            Err(Missing::Nothing { closed: true } | Missing::NoRoom | Missing::Replaced | Missing::Failed(_)) => None,
         }
     }
 
@@ -249,9 +248,6 @@ impl Broadcaster {
         };
         let cursor = cursor::interval(self.app.clock.now());
         let common = chunk_with(cursor);
-        if common.len() > BROADCAST_MOST_BYTES {
-            return None;
-        }
         // Cursors do not go backwards: whoever is ahead of the clock keeps its own.
         let chunk = |own| if own == cursor { common.clone() } else { chunk_with(own) };
         self.position = end;

@@ -11,17 +11,22 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::Extensions;
 use moka::future::Cache;
 use weir_protocol::sse::{self, Control};
 use weir_protocol::{Consistency, Incarnation, Offset, Read, ReadError, ReadFrom, ReadResult, StreamName, Streams};
 
-use crate::limits::{HUB_BYTES, HUB_RETENTION, LIVE_READ_BYTES};
+use crate::budget::{Budget, Reservation, hold};
+use crate::limits::{BROADCAST_MOST_BYTES, HUB_BYTES, HUB_RETENTION, LIVE_READ_BYTES};
 use crate::live::text;
+use crate::outflow::Share;
 
 /// One read, and its encoding as an SSE event once somebody needs that.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) result: ReadResult,
+    /// What it takes of the memory for answers.
+    room: Reservation,
     /// How many bytes at its end an SSE event leaves to the next one.
     held: usize,
     event: OnceLock<Event>,
@@ -36,10 +41,11 @@ struct Event {
 }
 
 impl Batch {
-    pub(crate) fn new(result: ReadResult) -> Self {
+    pub(crate) fn new(result: ReadResult, room: Reservation) -> Self {
         Self {
             held: text::unfinished(&result),
             result,
+            room,
             event: OnceLock::new(),
         }
     }
@@ -54,6 +60,11 @@ impl Batch {
     /// Whether an event of this would leave nothing to the next one.
     pub(crate) fn is_whole(&self) -> bool {
         self.held == 0
+    }
+
+    /// Whether it is too large for clients to be sent it together.
+    pub(crate) fn is_large(&self) -> bool {
+        self.result.stored_bytes() > BROADCAST_MOST_BYTES
     }
 
     /// Whether an event of this would say nothing.
@@ -87,8 +98,11 @@ impl Batch {
         let data_length = data.len();
         let mut bytes = BytesMut::from(data);
         bytes.put_slice(tail.as_bytes());
+        // Clients have it for longer than anybody has the batch.
+        let mut room = self.room.another();
+        room.force(bytes.len() as u64);
         Event {
-            bytes: bytes.freeze(),
+            bytes: hold(bytes.freeze(), room),
             data_length,
             control,
         }
@@ -111,6 +125,8 @@ impl Batch {
 pub(crate) enum Missing {
     /// The stream has nothing beyond the offset, and never will if it is closed.
     Nothing { closed: bool },
+    /// It is a large message, for which there is no room.
+    NoRoom,
     /// Another stream has the name now.
     Replaced,
     /// The read failed.
@@ -159,12 +175,13 @@ impl Latest {
 /// The shared reads of all streams.
 pub(crate) struct Hub {
     streams: Arc<dyn Streams>,
+    answer_budget: Arc<Budget>,
     batches: Cache<Key, Arc<Batch>>,
     latest: Latest,
 }
 
 impl Hub {
-    pub(crate) fn new(streams: Arc<dyn Streams>) -> Self {
+    pub(crate) fn new(streams: Arc<dyn Streams>, answer_budget: Arc<Budget>) -> Self {
         let batches = Cache::builder()
             .max_capacity(HUB_BYTES)
             .weigher(|_: &Key, batch: &Arc<Batch>| batch.weight())
@@ -176,6 +193,7 @@ impl Hub {
         };
         Self {
             streams,
+            answer_budget,
             batches,
             latest,
         }
@@ -223,15 +241,14 @@ impl Hub {
         }
         let kept = key.clone();
         let read = async {
-            self.read(name, incarnation, from, told, LIVE_READ_BYTES)
-                .await
-                .map(Arc::new)
+            let read = self.read(name, incarnation, from, told, self.share());
+            read.await.map(Arc::new)
         };
         let batch = self.batches.try_get_with(key, read).await;
         let batch = match batch.map_err(|missing| (*missing).clone()) {
             // Said to somebody who had been told less, and waited first.
             Err(Missing::Nothing { closed: false }) if told > from => {
-                let read = self.read(name, incarnation, from, told, LIVE_READ_BYTES);
+                let read = self.read(name, incarnation, from, told, self.share());
                 return read.await.map(Arc::new);
             }
             result => result?,
@@ -240,17 +257,22 @@ impl Hub {
         Ok(batch)
     }
 
-    /// As [`Hub::after`], for a client that is far behind and shares its place with nobody: nothing is kept. The batch has
-    /// at most `max_bytes` stored bytes, but for a single message or the rest of a character.
+    /// Room for a read that belongs to no connection.
+    fn share(&self) -> Share {
+        Share::new(&self.answer_budget, &Extensions::new(), LIVE_READ_BYTES)
+    }
+
+    /// As [`Hub::after`], for a client that is far behind and shares its place with nobody: nothing is kept.
     pub(crate) async fn after_alone(
         &self,
         name: &StreamName,
         incarnation: Incarnation,
         from: Offset,
         told: Offset,
-        max_bytes: u64,
+        extensions: &Extensions,
     ) -> Result<Arc<Batch>, Missing> {
-        self.read(name, incarnation, from, told, max_bytes).await.map(Arc::new)
+        let share = Share::new(&self.answer_budget, extensions, LIVE_READ_BYTES);
+        self.read(name, incarnation, from, told, share).await.map(Arc::new)
     }
 
     /// What follows `from`, and more of it as long as that would make an empty event although there is more: a piece
@@ -261,11 +283,12 @@ impl Hub {
         incarnation: Incarnation,
         from: Offset,
         told: Offset,
-        max_bytes: u64,
+        share: Share,
     ) -> Result<Batch, Missing> {
+        let not_yet = || Reservation::new(&self.answer_budget);
         let mut read = Read {
             from: ReadFrom::At(from),
-            max_bytes,
+            max_bytes: share.bytes(),
             consistency: Consistency::Eventual,
             renews: false,
         };
@@ -277,19 +300,22 @@ impl Hub {
             }
             result => result,
         }
-        .map(Batch::new)?;
+        .map(|result| Batch::new(result, not_yet()))?;
         while batch.is_event_empty() && !batch.result.at_tail {
             read.from = ReadFrom::At(batch.result.next_offset);
             let more = self.read_once(name, incarnation, read).await?;
             let mut runs = batch.result.runs;
             runs.extend(more.runs);
-            batch = Batch::new(ReadResult {
+            let result = ReadResult {
                 ttl_deadline: None,
                 start: batch.result.start,
                 runs,
                 ..more
-            });
+            };
+            batch = Batch::new(result, not_yet());
         }
+        let stored_bytes = batch.result.stored_bytes();
+        batch.room = share.keep(stored_bytes).map_err(|_| Missing::NoRoom)?;
         Ok(batch)
     }
 

@@ -9,10 +9,11 @@ use weir_protocol::{Incarnation, Offset, ReadError, ReadFrom, ReadResult, Stream
 
 use crate::answer;
 use crate::app::{App, Shared};
+use crate::budget::OverBudget;
 use crate::live::Presence;
 use crate::live::hub::{Batch, Missing};
 use crate::live::upkeep::Upkeep;
-use crate::outflow::Claim;
+use crate::outflow::{Claim, Share};
 use crate::problem::Problem;
 use crate::read::Wish;
 
@@ -31,6 +32,8 @@ enum Outcome {
     Closed,
     /// The time is up, or the server is to end.
     Nothing,
+    /// There is no room for the message that there is.
+    NoRoom,
     /// The stream is not what it was: look again.
     Changed,
 }
@@ -38,9 +41,9 @@ enum Outcome {
 pub(crate) async fn handle(app: &Shared, wish: &Wish, extensions: &Extensions) -> Result<Response, Problem> {
     let deadline = Instant::now() + app.settings.long_poll_timeout;
     let mut watch = app.streams.watch(&wish.name).await?;
-    let claim = Claim::share(&app.answer_budget, extensions, app.settings.max_read_bytes);
-    let first = app.streams.read(&wish.name, wish.first_read(claim.bytes())).await?;
-    let claim = claim.settled(first.stored_bytes())?;
+    let share = Share::new(&app.answer_budget, extensions, app.settings.max_read_bytes);
+    let first = app.streams.read(&wish.name, wish.first_read(share.bytes())).await?;
+    let claim = share.claim(first.stored_bytes())?;
     if !first.is_empty() {
         return Ok(data(app, wish, &first, claim));
     }
@@ -61,9 +64,10 @@ pub(crate) async fn handle(app: &Shared, wish: &Wish, extensions: &Extensions) -
     };
     match outcome {
         Outcome::Data(batch) => {
-            let claim = Claim::exact(&app.answer_budget, extensions, batch.result.stored_bytes())?;
+            let claim = Claim::shared(&batch, extensions);
             Ok(data(app, wish, &batch.result, claim))
         }
+        Outcome::NoRoom => Err(OverBudget.into()),
         Outcome::Closed => Ok(nothing(app, wish, place.position, true)),
         Outcome::Nothing => Ok(nothing(app, wish, place.position, false)),
         Outcome::Changed => look_again(app, wish, &place, extensions).await,
@@ -84,6 +88,7 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
                 match app.hub.after(name, incarnation, from, told).await {
                     Ok(batch) => return Outcome::Data(batch),
                     Err(Missing::Nothing { .. }) => {}
+                    Err(Missing::NoRoom) => return Outcome::NoRoom,
                     Err(Missing::Replaced | Missing::Failed(_)) => return Outcome::Changed,
                 }
             }
@@ -94,8 +99,8 @@ async fn wait(app: &App, place: &Place<'_>, watch: &mut dyn TailWatch) -> Outcom
 /// The stream was deleted, replaced, or is served elsewhere now. A plain read says which, and answers for it: from the
 /// client's place, as `now` would by now skip what was appended since, unless another stream has the name.
 async fn look_again(app: &App, wish: &Wish, place: &Place<'_>, extensions: &Extensions) -> Result<Response, Problem> {
-    let claim = Claim::share(&app.answer_budget, extensions, app.settings.max_read_bytes);
-    let mut read = wish.first_read(claim.bytes());
+    let share = Share::new(&app.answer_budget, extensions, app.settings.max_read_bytes);
+    let mut read = wish.first_read(share.bytes());
     read.renews = false;
     read.from = ReadFrom::At(place.position);
     let result = match app.streams.read(&wish.name, read).await {
@@ -109,7 +114,7 @@ async fn look_again(app: &App, wish: &Wish, place: &Place<'_>, extensions: &Exte
     if result.is_empty() {
         Ok(nothing(app, wish, result.next_offset, result.at_end()))
     } else {
-        let claim = claim.settled(result.stored_bytes())?;
+        let claim = share.claim(result.stored_bytes())?;
         Ok(data(app, wish, &result, claim))
     }
 }

@@ -18,14 +18,14 @@ use weir_protocol::{Incarnation, Offset, ReadFrom, StreamName, TailEvent, TailWa
 
 use crate::answer;
 use crate::app::Shared;
-use crate::budget::OverBudget;
+use crate::budget::hold;
 use crate::limits::LIVE_READ_BYTES;
 use crate::live::Presence;
 use crate::live::broadcast::Listener;
 use crate::live::hub::{Batch, Missing};
 use crate::live::lane::{Lane, Place};
 use crate::live::upkeep::Upkeep;
-use crate::outflow::Claim;
+use crate::outflow::{Held, Share};
 use crate::problem::Problem;
 use crate::read::Wish;
 
@@ -35,13 +35,13 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 pub(crate) async fn handle(app: Shared, wish: Wish, extensions: Extensions) -> Result<Response, Problem> {
     let watch = app.streams.watch(&wish.name).await?;
     let most = LIVE_READ_BYTES.min(app.settings.max_read_bytes);
-    let claim = Claim::share(&app.answer_budget, &extensions, most);
-    let first = app.streams.read(&wish.name, wish.first_read(claim.bytes())).await?;
-    drop(claim);
+    let share = Share::new(&app.answer_budget, &extensions, most);
+    let first = app.streams.read(&wish.name, wish.first_read(share.bytes())).await?;
+    let room = share.keep(first.stored_bytes())?;
     let is_text = first.content_type.is_sse_text();
     // Who asks for what comes from now on is told at once that nothing will (protocol section 8).
     let end = (wish.from == ReadFrom::Now && first.at_end()).then_some(first.next_offset);
-    let subscriber = Subscriber::new(app, wish, watch, Batch::new(first), extensions)?;
+    let subscriber = Subscriber::new(app, wish, watch, Batch::new(first, room), extensions);
     let mut response = Response::new(Body::from_stream(subscriber.into_events()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -90,8 +90,6 @@ struct Subscriber {
     least_cursor: u64,
     next: Next,
     outbox: VecDeque<Bytes>,
-    /// Room for what was put into the outbox last, until the connection asks for more.
-    claim: Option<Claim>,
     /// The request's.
     extensions: Extensions,
     /// When the client was last sent anything.
@@ -114,13 +112,7 @@ struct Subscriber {
 impl Subscriber {
     /// A subscriber that has `first` to send. The first control event tells the client where it is even when there
     /// are no messages.
-    fn new(
-        app: Shared,
-        wish: Wish,
-        watch: Box<dyn TailWatch>,
-        first: Batch,
-        extensions: Extensions,
-    ) -> Result<Self, OverBudget> {
+    fn new(app: Shared, wish: Wish, watch: Box<dyn TailWatch>, first: Batch, extensions: Extensions) -> Self {
         let now = Instant::now();
         let deadline = now + app.settings.sse_max_duration;
         let shutdown = app.shutdown.clone();
@@ -138,7 +130,6 @@ impl Subscriber {
             least_cursor: app.cursor(wish.cursor),
             next: Next::Read,
             outbox: VecDeque::with_capacity(2),
-            claim: None,
             extensions,
             sent_at: now,
             deadline,
@@ -154,9 +145,9 @@ impl Subscriber {
         if goes_on && weir_mutant::is(Mutant::SkipAfterReconnect) {
             subscriber.position = first.event_end();
         } else {
-            subscriber.deliver(&first)?;
+            subscriber.deliver(&first);
         }
-        Ok(subscriber)
+        subscriber
     }
 
     fn into_events(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -173,7 +164,6 @@ impl Subscriber {
                 self.sent_at = Instant::now();
                 return Some(bytes);
             }
-            self.claim = None;
             match self.next {
                 Next::End => return None,
                 Next::Read if Instant::now() >= self.deadline || self.app.shutdown.has_fired() => return None,
@@ -186,24 +176,19 @@ impl Subscriber {
     async fn read_on(&mut self) {
         match self.next_batch().await {
             Ok(batch) if batch.is_event_empty() => self.next = Next::Wait,
-            Ok(batch) => {
-                if self.deliver(&batch).is_err() {
-                    self.next = Next::End;
-                }
-            }
+            Ok(batch) => self.deliver(&batch),
             Err(Missing::Nothing { closed: false }) => self.next = Next::Wait,
             Err(Missing::Nothing { closed: true }) => self.finish(),
             // Headers are out, so the only answer left is the end; connecting again tells the client what happened.
-            Err(Missing::Replaced | Missing::Failed(_)) => self.next = Next::End,
+            Err(Missing::NoRoom | Missing::Replaced | Missing::Failed(_)) => self.next = Next::End,
         }
     }
 
     async fn next_batch(&mut self) -> Result<Arc<Batch>, Missing> {
         let (hub, name, incarnation, position) = (&self.app.hub, &self.name, self.incarnation, self.position);
         if !self.is_live {
-            let claim = Claim::share(&self.app.answer_budget, &self.extensions, LIVE_READ_BYTES);
-            let most = claim.bytes();
-            return hub.after_alone(name, incarnation, position, self.tail.0, most).await;
+            let read = hub.after_alone(name, incarnation, position, self.tail.0, &self.extensions);
+            return read.await;
         }
         let batch = hub.after(name, incarnation, position, self.tail.0).await?;
         if batch.is_outdated(self.tail) {
@@ -213,10 +198,7 @@ impl Subscriber {
     }
 
     /// Sends a batch. It may have been read a moment ago by somebody else; what the watch has told since then counts.
-    ///
-    /// # Errors
-    /// When there is no room for it.
-    fn deliver(&mut self, batch: &Batch) -> Result<(), OverBudget> {
+    fn deliver(&mut self, batch: &Batch) {
         let result = &batch.result;
         self.position = batch.event_end();
         let at_tail = result.at_tail && self.tail.0 <= result.next_offset;
@@ -226,19 +208,20 @@ impl Subscriber {
             self.outbox.push_back(control.event().into());
         } else {
             let (event, own_control) = batch.event(control);
-            let bytes = event.len() as u64;
-            self.claim = Some(Claim::exact(&self.app.answer_budget, &self.extensions, bytes)?);
-            self.outbox.push_back(event);
+            // Until it has left, the client has something to take.
+            self.outbox.push_back(match batch.is_large() {
+                true => hold(event, Held::shared(&self.extensions)),
+                false => event,
+            });
             self.outbox.extend(own_control);
         }
         self.is_live |= at_tail;
-        self.may_join = true;
+        self.may_join = !batch.is_large();
         self.next = match (at_tail, at_end) {
             (_, true) => Next::End,
             (true, false) => Next::Wait,
             (false, false) => Next::Read,
         };
-        Ok(())
     }
 
     fn control(&mut self, at_tail: bool, at_end: bool) -> Control {

@@ -17,13 +17,16 @@ pub(super) async fn render(State(admin): State<Admin>) -> Response {
         (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
     ];
-    let mut text = admin.metrics.render();
+    let mut lines = Lines(admin.metrics.render());
+    lines.gauge(
+        "weir_ready",
+        "1 while /readyz says that this node is ready",
+        admin.is_ready(),
+    );
     if let Some(node) = admin.readiness.node() {
-        let mut lines = Lines(String::new());
         lines.report(&node.report());
-        text.push_str(&lines.0);
     }
-    (headers, text).into_response()
+    (headers, lines.0).into_response()
 }
 
 /// Metrics in Prometheus' text format.
@@ -64,11 +67,6 @@ impl Lines {
     }
 
     fn report(&mut self, report: &Report) {
-        self.gauge(
-            "weir_ready",
-            "1 while /readyz would say that this node is ready",
-            report.is_ready,
-        );
         self.gauge(
             "weir_refuses_writes",
             "1 while writes are refused for want of space",
@@ -177,7 +175,6 @@ mod tests {
         journal.write_times[3] = 1;
         journal.write_times[WRITE_TIME_BOUNDS_US.len()] = 1;
         let report = Report {
-            is_ready: true,
             nodes: [("active".to_owned(), 3)].into(),
             moves: 1,
             replicas: vec![replica(0, false), replica(4, true)],
@@ -189,7 +186,6 @@ mod tests {
         lines.report(&report);
         let text = lines.0;
         for line in [
-            "weir_ready 1",
             "weir_refuses_writes 0",
             "weir_cluster_nodes{state=\"active\"} 3",
             "weir_group_leads{group=\"0\"} 0",
@@ -223,6 +219,7 @@ mod tests {
             "weir_http_request_duration_seconds_bucket",
             "weir_http_live_subscribers",
             "weir_disk_free_bytes",
+            "weir_ready",
         ];
         let alerts = include_str!("../../../deploy/monitoring/alerts.yaml");
         let dashboard = include_str!("../../../deploy/monitoring/dashboard.json");

@@ -78,6 +78,14 @@ struct Admin {
     metrics: Metrics,
 }
 
+impl Admin {
+    /// Whether requests should come here.
+    fn is_ready(&self) -> bool {
+        let node = self.readiness.node();
+        self.readiness.phase() == Phase::Ready && node.is_some_and(|node| node.is_ready().is_ok())
+    }
+}
+
 /// `/livez`, `/readyz`, `/metrics` and `/v1/cluster`.
 pub(crate) fn router(readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()

@@ -25,8 +25,8 @@ use crate::rows::Mutations;
 /// When this much is held, whoever applies writes it to the file before going on.
 const MAX_HELD_BYTES: u64 = 32 << 20;
 
-/// What a small batch adds to that at most, on the safe side.
-const SMALL_BATCH_BYTES: u64 = 1 << 20;
+/// What a small batch adds to that at most: two thousand renewals, or as many short appends of producers, add less than 3 MiB.
+const SMALL_BATCH_BYTES: u64 = 4 << 20;
 
 /// How much is held while the disk has no room. A start on a full disk applies again what the log has and the file has
 /// not, and that needs no space but memory; it is more than what comes between two checkpoints.
