@@ -15,6 +15,7 @@ import kubernetes_validate
 
 import dockerfile
 import kubectl
+import monitoring
 import mutations
 import rules_network  # noqa: F401 (its rules register themselves)
 import rules_workload  # noqa: F401
@@ -43,7 +44,7 @@ def run(root, work, weir):
     docker_text = (deploy / "Dockerfile").read_text()
     workspace = dockerfile.workspace(root)
     image = dockerfile.image(docker_text, workspace["workspace"]["package"]["version"])
-    failures = check_dockerfile(root, docker_text, workspace, work)
+    failures = [*check_dockerfile(root, docker_text, workspace, work), *monitoring.broken(deploy / "monitoring")]
     program, version = kubectl.find(work)
     print(f"deploy: rendering with {program} (kustomize {version})")
     worlds = {}
