@@ -14,24 +14,14 @@ use super::elsewhere::{CLUSTER, PATIENCE, journal_options, shared};
 use super::{Group, Hosted, StoreKind, StreamsMachine};
 use crate::peer::{Addresses, Peers};
 use crate::platform::Network;
+use crate::raft::stalled::write_unless;
 use crate::raft::{RaftSettings, Replica, ReplicaOptions};
 
 /// A journal that writes nothing while it is told so.
 fn open_journal(dir: &std::path::Path, is_stalled: &Arc<AtomicBool>) -> Arc<Journal> {
     let opened = Journal::open_stepped(&dir.join("journal"), journal_options(), Arc::new(RealDisk));
-    let (journal, _, mut stepper) = opened.unwrap();
-    let (stalled, journal) = (Arc::clone(is_stalled), Arc::new(journal));
-    let end = Arc::downgrade(&journal);
-    std::thread::spawn(move || {
-        while end.upgrade().is_some() {
-            if !stalled.load(Ordering::SeqCst) {
-                stepper.write();
-                stepper.prepare();
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    });
-    journal
+    let (journal, _, stepper) = opened.unwrap();
+    write_unless(is_stalled, journal, stepper)
 }
 
 /// The only replica of group 1.

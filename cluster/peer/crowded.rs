@@ -91,6 +91,15 @@ impl World {
         }
         asked
     }
+
+    /// Answers none of what is parked: all who asked learn that nobody knows.
+    async fn drop_all(&self, asked: Vec<Answered>) {
+        self.parked.lock().unwrap().clear();
+        for asked in asked {
+            let answer = timeout(PATIENCE, asked).await.unwrap().unwrap();
+            assert!(is_status(&answer, Status::Unknown), "{answer:?}");
+        }
+    }
 }
 
 fn is_status(answer: &Result<Bytes, CallError>, wanted: Status) -> bool {
@@ -115,11 +124,7 @@ async fn a_stream_on_which_nothing_ends_refuses_what_comes_then() {
             Ok(Bytes::new())
         );
         // There is a place for all answers at once.
-        world.parked.lock().unwrap().clear();
-        for asked in asked {
-            let answer = timeout(PATIENCE, asked).await.unwrap().unwrap();
-            assert!(is_status(&answer, Status::Unknown), "{answer:?}");
-        }
+        world.drop_all(asked).await;
     }
 }
 
@@ -133,9 +138,5 @@ async fn many_watches_are_under_way_at_a_time() {
         timeout(PATIENCE, world.ask(Kind::Head)).await.unwrap().unwrap(),
         Ok(Bytes::new())
     );
-    world.parked.lock().unwrap().clear();
-    for asked in asked {
-        let answer = timeout(PATIENCE, asked).await.unwrap().unwrap();
-        assert!(is_status(&answer, Status::Unknown), "{answer:?}");
-    }
+    world.drop_all(asked).await;
 }

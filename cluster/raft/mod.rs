@@ -35,7 +35,7 @@ mod serve;
 mod settings;
 mod snapshot;
 #[cfg(test)]
-mod stalled;
+pub(crate) mod stalled;
 mod state_machine;
 #[cfg(test)]
 mod suite;

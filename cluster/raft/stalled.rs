@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use weir_journal::{Identity, Journal, MIN_SEGMENT_BYTES, Options, RealDisk};
+use weir_journal::{Identity, Journal, MIN_SEGMENT_BYTES, Options, RealDisk, Stepper};
 use weir_proto::peer::Frame;
 use weir_proto::raft as pb;
 
@@ -42,6 +42,22 @@ impl Incoming for Stream {
             _ => drop(tokio::spawn(reply.send(Status::Done, Bytes::new()))),
         }
     }
+}
+
+/// Has a journal written, but for the time that it is to stand still, as long as anybody has it.
+pub(crate) fn write_unless(is_stalled: &Arc<AtomicBool>, journal: Journal, mut stepper: Stepper) -> Arc<Journal> {
+    let (stalled, journal) = (Arc::clone(is_stalled), Arc::new(journal));
+    let end = Arc::downgrade(&journal);
+    std::thread::spawn(move || {
+        while end.upgrade().is_some() {
+            if !stalled.load(Ordering::SeqCst) {
+                stepper.write();
+                stepper.prepare();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    journal
 }
 
 /// What the leader, replica 2, sends.
@@ -85,19 +101,9 @@ async fn unanswered_heartbeats_leave_room_for_others() {
     });
     options.segment_bytes = MIN_SEGMENT_BYTES;
     let opened = Journal::open_stepped(&dir.path().join("journal"), options, Arc::new(RealDisk));
-    let (journal, _, mut stepper) = opened.unwrap();
+    let (journal, _, stepper) = opened.unwrap();
     let is_stalled = Arc::new(AtomicBool::new(false));
-    let (stalled, journal) = (Arc::clone(&is_stalled), Arc::new(journal));
-    let end = Arc::downgrade(&journal);
-    std::thread::spawn(move || {
-        while end.upgrade().is_some() {
-            if !stalled.load(Ordering::SeqCst) {
-                stepper.write();
-                stepper.prepare();
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    });
+    let journal = write_unless(&is_stalled, journal, stepper);
     let replica = open_calm(journal, Addresses::default()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = Addresses::default();
